@@ -1,0 +1,166 @@
+"""Input batches: the few unlabelled images that a network sees (section 3.2 of arXiv:2108.01899)."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Callable, Dict, List
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from naslib_gennas import pickles
+from naslib_gennas.errors import InputError, suggest
+
+FORMS = ("photos", "noise", "cifar:FOLDER", "FILE.npy")
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm")
+
+CIFAR_MEAN = (125.3 / 255, 123.0 / 255, 113.9 / 255)
+CIFAR_STD = (63.0 / 255, 62.1 / 255, 66.7 / 255)
+
+# The natural colour photographs that every scikit-image carries, and the sides of the crops taken from them.
+PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
+CROPS = (96, 128, 160, 192, 256)
+
+
+def load(name: str = "photos", images: int = 16, resolution: int = 32) -> torch.Tensor:
+    """The input batch of a name: float32 (images, 3, resolution, resolution), each channel about N(0, 1), on the CPU.
+
+    The same name, number and resolution always give the same batch; fewer images are the first of more.
+
+    Args:
+        name: "photos" (crops of natural photographs, nothing to download), "noise" (Gaussian), "cifar:FOLDER" (the
+            python batches of CIFAR-10 or CIFAR-100, or a folder of images), or a .npy file with
+            (at least `images`, 3, height, width) normalised numbers.
+        images: number of images.
+        resolution: height and width in pixels.
+
+    Raises:
+        InputError: an unknown name, or a folder or file without what it should hold.
+    """
+    return _load(name, images, resolution).clone()
+
+
+def identity(name: str) -> str:
+    """What stands for an input batch in a score's identity: its name and, for files, a digest of their pixels."""
+    form, _, _ = name.partition(":")
+    if form in ("photos", "noise"):
+        return name
+    digest = hashlib.sha256(_load(name, 16, 32).numpy().tobytes()).hexdigest()[:12]
+    return f"{form if form == 'cifar' else 'npy'}:{digest}"
+
+
+@lru_cache(maxsize=8)
+def _load(name: str, images: int, resolution: int) -> torch.Tensor:
+    form, _, folder = name.partition(":")
+    if form == "cifar" and folder:
+        return _folder(Path(folder), images, resolution)
+    if name.endswith(".npy"):
+        return _array(Path(name), images, resolution)
+    makers: Dict[str, Callable[[int, int], torch.Tensor]] = {"photos": _photos, "noise": _noise}
+    if name not in makers:
+        raise InputError(f"unknown input batch '{name}'{suggest(name, FORMS)}")
+    return makers[name](images, resolution)
+
+
+def _noise(images: int, resolution: int) -> torch.Tensor:
+    draws = np.random.default_rng(0).standard_normal((images, 3, resolution, resolution), dtype=np.float32)
+    return torch.from_numpy(draws)
+
+
+def _photos(images: int, resolution: int) -> torch.Tensor:
+    from skimage import data  # imported when used: it takes a while
+
+    photos = [np.asarray(getattr(data, photo)()) for photo in PHOTOS]
+    crops = []
+    for index in range(images):
+        draw = np.random.default_rng([16, index])
+        photo = photos[index % len(photos)]
+        side = int(draw.choice(CROPS))
+        top, left = (int(draw.integers(0, extent - side + 1)) for extent in photo.shape[:2])
+        crops.append(photo[top : top + side, left : left + side])
+    return _standardised(_stack(crops, resolution), torch.from_numpy(_photo_statistics()))
+
+
+@lru_cache(maxsize=1)
+def _photo_statistics() -> np.ndarray:
+    """Mean and standard deviation of each channel over the whole photographs: (2, 3), in [0, 1]."""
+    from skimage import data
+
+    pixels = np.concatenate([np.asarray(getattr(data, photo)()).reshape(-1, 3) for photo in PHOTOS]) / 255
+    return np.stack([pixels.mean(0), pixels.std(0)]).astype(np.float32)
+
+
+def _folder(folder: Path, images: int, resolution: int) -> torch.Tensor:
+    if not folder.is_dir():
+        raise InputError(f"input batch 'cifar:{folder}': no such folder; it takes CIFAR's python batches or images")
+    inner = [folder, *(folder / name for name in ("cifar-10-batches-py", "cifar-100-python"))]
+    batches = [path / name for path in inner for name in ("data_batch_1", "train") if (path / name).is_file()]
+    if batches:
+        pixels = pickles.load(batches[0], encoding="latin1")
+        try:
+            arrays = np.asarray(pixels["data"], dtype=np.uint8)[:images].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        except (KeyError, TypeError, ValueError, IndexError):
+            raise InputError(f"input batch file '{batches[0]}' is not a CIFAR python batch: no 'data' rows") from None
+        loaded = list(arrays)
+    else:
+        loaded = _read_images(folder, images)
+    if len(loaded) < images:
+        raise InputError(f"input batch 'cifar:{folder}' has {len(loaded)} images; {images} are needed")
+    return _standardised(_stack(loaded, resolution), torch.tensor([CIFAR_MEAN, CIFAR_STD]))
+
+
+def _read_images(folder: Path, images: int) -> List[np.ndarray]:
+    from skimage import color, io
+
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_ENDINGS)[:images]
+    loaded = []
+    for path in paths:
+        try:
+            pixels = np.asarray(io.imread(path))
+        except Exception as error:  # every image format has errors of its own
+            raise InputError(f"image '{path}' cannot be read: {error}") from None
+        if pixels.ndim == 2:
+            pixels = color.gray2rgb(pixels)
+        if pixels.ndim != 3 or pixels.shape[-1] not in (3, 4) or pixels.dtype != np.uint8:
+            raise InputError(f"image '{path}' is not an 8-bit colour or grey image")
+        side = min(pixels.shape[:2])
+        top, left = ((extent - side) // 2 for extent in pixels.shape[:2])
+        loaded.append(pixels[top : top + side, left : left + side, :3])
+    return loaded
+
+
+def _array(path: Path, images: int, resolution: int) -> torch.Tensor:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"input batch file '{path}' cannot be read: {error}") from None
+    if array.ndim != 4 or array.shape[1] != 3 or array.shape[0] < images or array.shape[2] != array.shape[3]:
+        raise InputError(
+            f"input batch file '{path}' has shape {array.shape}; it takes (at least {images}, 3, height, height)"
+        )
+    batch = torch.from_numpy(array[:images].astype(np.float32))
+    if not bool(torch.isfinite(batch).all()):
+        raise InputError(f"input batch file '{path}' holds numbers that are not finite")
+    return _resized(batch, resolution)
+
+
+def _stack(pixels: List[np.ndarray], resolution: int) -> torch.Tensor:
+    """Square 8-bit images of any size as one float batch in [0, 1]."""
+    maps = [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255 for image in pixels]
+    return torch.cat([_resized(image, resolution) for image in maps]) if maps else torch.empty(0, 3, 1, 1)
+
+
+def _resized(batch: torch.Tensor, resolution: int) -> torch.Tensor:
+    if batch.shape[-1] == resolution:
+        return batch
+    if batch.shape[-1] > resolution:
+        return F.interpolate(batch, (resolution, resolution), mode="area")
+    return F.interpolate(batch, (resolution, resolution), mode="bilinear", align_corners=False)
+
+
+def _standardised(batch: torch.Tensor, statistics: torch.Tensor) -> torch.Tensor:
+    mean, std = statistics[0].view(1, 3, 1, 1), statistics[1].view(1, 3, 1, 1)
+    return (batch - mean) / std

@@ -1,0 +1,1 @@
+"""The torch modules that search spaces build."""

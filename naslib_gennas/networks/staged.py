@@ -1,0 +1,34 @@
+"""StagedNetwork: what every network that can be scored looks like."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import List
+
+import torch
+from torch import nn
+
+
+class StagedNetwork(nn.Module, ABC):
+    """A network whose forward gives its stage feature maps, early stages first.
+
+    ``forward(x)`` takes (images, 3, height, width) and gives one (images, channels_i, height_i, width_i) a stage;
+    a recurrent network takes (length, batch, dimension) and gives one (length, batch, dimension).
+    """
+
+    @property
+    @abstractmethod
+    def stage_channels(self) -> List[int]:
+        """Channels of each stage feature map, in the order that forward gives them."""
+
+    @abstractmethod
+    def forward(self, x: torch.Tensor) -> List[torch.Tensor]:
+        """The stage feature maps."""
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Class scores (images, classes), for proxies that need a classifier.
+
+        Raises:
+            NotImplementedError: the network has no classifier.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no classifier")

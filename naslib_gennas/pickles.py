@@ -1,0 +1,64 @@
+"""Read pickle files of data without running what they may hold."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any, BinaryIO, Callable, Collection, Mapping, Tuple, Union
+
+from naslib_gennas.errors import InputError
+
+# What numpy arrays and scalars are pickled with, under numpy 1 and 2 alike.
+NUMPY = frozenset(
+    (module, name)
+    for root in ("numpy.core", "numpy._core")
+    for module, name in ((f"{root}.multiarray", "_reconstruct"), (f"{root}.multiarray", "scalar"))
+) | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode"), ("collections", "OrderedDict")}
+
+
+class _Restricted(pickle.Unpickler):
+    allowed: Collection[Tuple[str, str]] = NUMPY
+    stand_ins: Mapping[Tuple[str, str], Callable[..., Any]] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in self.stand_ins:
+            return self.stand_ins[module, name]
+        if (module, name) not in self.allowed:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which a data file has no use for")
+        return super().find_class(module, name)
+
+
+def load(
+    source: Union[str, Path, BinaryIO, bytes],
+    encoding: str = "ASCII",
+    stand_ins: Mapping[Tuple[str, str], Callable[..., Any]] = {},
+) -> Any:
+    """The content of a pickle that holds plain values and numpy arrays only.
+
+    Args:
+        source: a path, an open binary file or the bytes themselves.
+        encoding: of the texts that Python 2 pickled ("latin1" for CIFAR).
+        stand_ins: classes to use in place of others that the file names, by (module, name).
+
+    Raises:
+        InputError: the file cannot be read, is no pickle, or asks for anything else.
+    """
+    name = f"file '{source}'" if isinstance(source, (str, Path)) else "the data"
+    try:
+        if isinstance(source, (str, Path)):
+            with open(source, "rb") as file:
+                return _unpickler(file, encoding, stand_ins).load()
+        return _unpickler(io.BytesIO(source) if isinstance(source, bytes) else source, encoding, stand_ins).load()
+    except OSError as error:
+        raise InputError(f"{name} cannot be read: {error.strerror}") from None
+    except (pickle.UnpicklingError, EOFError, ValueError, AttributeError, ImportError, IndexError, TypeError) as error:
+        raise InputError(f"{name} is not a pickle of plain data: {error}") from None
+
+
+def _unpickler(
+    file: BinaryIO, encoding: str, stand_ins: Mapping[Tuple[str, str], Callable[..., Any]]
+) -> pickle.Unpickler:
+    unpickler = _Restricted(file, encoding=encoding)
+    unpickler.stand_ins = stand_ins
+    return unpickler

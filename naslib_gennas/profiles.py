@@ -1,0 +1,113 @@
+"""What a score may cost: the size of the network, of its input and of its training, as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping, Optional, Union
+
+import yaml
+
+from naslib_gennas.errors import InputError, suggest
+
+DTYPES = ("float32", "float64", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The settings that decide what a score costs; part of the score's identity.
+
+    A field that is None keeps what the search space or the proxy task states, which is the paper's setting.
+
+    Attributes:
+        name: what `--profile` calls it.
+        cells: cells a stage at the most (search spaces without cells shrink their own way, see `SearchSpace.size`).
+        channels: channels of the first stage.
+        images: images in the input batch; None: the task's batch size (16).
+        resolution: height and width of the input, in pixels.
+        target_size: height and width of the regression targets, in pixels.
+        steps: training steps.
+        record_every: steps between two records of the evaluation-mode loss.
+        learning_rate: None: the task's.
+        dtype: of the network, its input and its targets.
+        width: factor on the widths of recurrent networks.
+        layers: recurrent layers.
+    """
+
+    name: str = "paper"
+    cells: Optional[int] = None
+    channels: Optional[int] = None
+    images: Optional[int] = None
+    resolution: int = 32
+    target_size: int = 8
+    steps: int = 100
+    record_every: int = 10
+    learning_rate: Optional[float] = None
+    dtype: str = "float32"
+    width: float = 1.0
+    layers: Optional[int] = None
+
+    def __post_init__(self) -> None:
+        whole = {"resolution": 8, "target_size": 2, "steps": 1, "record_every": 1}
+        optional = {"cells": 1, "channels": 4, "images": 2, "layers": 1}
+        for key, least in {**whole, **optional}.items():
+            value = getattr(self, key)
+            if value is None and key in optional:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InputError(f"profile '{self.name}': {key} is {value!r}; it takes a whole number from {least} up")
+        for key in ("learning_rate", "width"):
+            value = getattr(self, key)
+            if value is None and key == "learning_rate":
+                continue
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
+                raise InputError(f"profile '{self.name}': {key} is {value!r}; it takes a number above 0")
+        if self.dtype not in DTYPES:
+            raise InputError(f"profile '{self.name}': dtype is {self.dtype!r}{suggest(str(self.dtype), DTYPES)}")
+
+    def replace(self, **changes: Any) -> Profile:
+        """This profile with some fields changed, e.g. ``PAPER.replace(name="short", steps=50)``."""
+        _check_keys(changes, f"profile '{self.name}'")
+        return dataclasses.replace(self, **changes)
+
+
+PAPER = Profile(name="paper")
+FAST = Profile(name="fast", cells=1, images=4, resolution=16, target_size=4, steps=50)
+PROFILES = {profile.name: profile for profile in (PAPER, FAST)}
+DEFAULT = "paper"
+
+
+def get(profile: Union[str, Path, Mapping[str, Any], Profile, None] = None) -> Profile:
+    """The profile that a name, a YAML file or a mapping of its fields describes; None is the default profile.
+
+    Raises:
+        InputError: an unknown name, a file that cannot be read, a key or value that a profile does not take.
+    """
+    if profile is None:
+        return PROFILES[DEFAULT]
+    if isinstance(profile, Profile):
+        return profile
+    if isinstance(profile, Mapping):
+        _check_keys(profile, "profile")
+        return Profile(**{"name": "custom", **profile})
+    if str(profile) in PROFILES:
+        return PROFILES[str(profile)]
+    path = Path(profile)
+    if path.suffix not in (".yaml", ".yml"):
+        raise InputError(f"unknown profile '{profile}'{suggest(str(profile), PROFILES)}; or a YAML file of your own")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"profile file '{path}' cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"profile file '{path}' must hold keys and values, such as 'steps: 50'")
+    _check_keys(content, f"profile file '{path}'")
+    return Profile(**{"name": path.stem, **content})
+
+
+def _check_keys(content: Mapping[str, Any], where: str) -> None:
+    known = [field.name for field in dataclasses.fields(Profile)]
+    for key in content:
+        if key not in known:
+            raise InputError(f"{where}: unknown key '{key}'{suggest(str(key), known)}")

@@ -1,0 +1,5 @@
+"""Every way to score a network, one file each; `get` finds one by name."""
+
+from naslib_gennas.proxies.base import Proxy, Score, get, names, proxy, proxy_family
+
+__all__ = ["Proxy", "Score", "get", "names", "proxy", "proxy_family"]

@@ -1,0 +1,161 @@
+"""Proxy: one way to score a network without training it to the end, and the registry of all of them."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import math
+import pkgutil
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
+
+import torch
+
+from naslib_gennas import profiles
+from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.profiles import Profile
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a proxy says of one network.
+
+    Attributes:
+        value: higher is better; -inf ranks below every finite score.
+        status: "ok"; "diverged" (training or the measure was not finite); "untrainable" (no path from input to
+            output); "failed" (the proxy or its worker broke down).
+        reason: one line, empty where the status is "ok".
+        details: what else the proxy recorded, ready for JSON (`losses`: evaluation-mode loss by step, ...).
+    """
+
+    value: float
+    status: str = "ok"
+    reason: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def finite_score(value: float, **details: Any) -> Score:
+    """A `Score` of `value`; one that is not finite ranks last and says so."""
+    if math.isfinite(value):
+        return Score(value, details=details)
+    return Score(-math.inf, "diverged", f"the measure is {value}", details)
+
+
+#: Scores a network that it may use up: train it, change its weights, leave it in any mode.
+ScoreFunction = Callable[[StagedNetwork, torch.Tensor, int], Score]
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """One way to score a network; make one with `get`.
+
+    Attributes:
+        name: what `--proxy` calls it.
+        measure: ``measure(network, inputs, seed) -> Score``; it may use the network up (see `score`).
+        profile: the size of network and input batch that it scores.
+        images: images in the input batch.
+        settings: everything else that decides its scores, ready for JSON; with the profile it is the fingerprint.
+        kinds: the kinds of search space ("cnn", "rnn") that it can score.
+    """
+
+    name: str
+    measure: ScoreFunction
+    profile: Profile
+    images: int = 16
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    kinds: Tuple[str, ...] = ("cnn",)
+
+    def score(self, network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+        """Score a copy of `network`: the caller's network, its weights and its mode stay as they were."""
+        return self.measure(copy.deepcopy(network), inputs, seed)
+
+
+#: Makes a proxy from the rest of its name and a profile (None: the proxy's own default).
+ProxyFactory = Callable[[str, Optional[Profile]], Proxy]
+_FACTORIES: Dict[str, ProxyFactory] = {}
+_loaded = False
+
+# What the classical zero-cost proxies are computed on: the whole network, one batch of 64 images of 32x32.
+WHOLE = Profile(name="whole", images=64)
+
+
+def proxy(
+    name: str, kinds: Tuple[str, ...] = ("cnn",), profile: Profile = WHOLE, **settings: Any
+) -> Callable[[Callable[..., Union[Score, float]]], Callable[..., Union[Score, float]]]:
+    """Register ``f(network, inputs, seed) -> float or Score`` (higher is better) as the proxy `name`.
+
+    Args:
+        name: what `--proxy` calls it.
+        kinds: the kinds of search space that it can score.
+        profile: the size of network and input batch that it is usually computed on.
+        settings: what else decides its scores; part of a score's identity.
+    """
+
+    def register(function: Callable[..., Union[Score, float]]) -> Callable[..., Union[Score, float]]:
+        def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+            value = function(network, inputs, seed)
+            return value if isinstance(value, Score) else finite_score(float(value))
+
+        def make(rest: str, asked: Optional[Profile]) -> Proxy:
+            chosen = asked or profile
+            return Proxy(name, measure, chosen, chosen.images or 64, settings, kinds)
+
+        _register(name, make)
+        return function
+
+    return register
+
+
+def proxy_family(prefix: str) -> Callable[[ProxyFactory], ProxyFactory]:
+    """Register a factory for every proxy whose name starts with `prefix`, such as ``gennas-``."""
+
+    def register(make: ProxyFactory) -> ProxyFactory:
+        _register(prefix, make)
+        return make
+
+    return register
+
+
+def _register(name: str, make: ProxyFactory) -> None:
+    if name in _FACTORIES:
+        raise ValueError(f"a proxy named '{name}' is registered already")
+    _FACTORIES[name] = make
+
+
+def names() -> List[str]:
+    """Every proxy that `get` knows: those with a name of their own, and the members of each family."""
+    _load()
+    found: List[str] = []
+    for name, make in _FACTORIES.items():
+        members = getattr(make, "members", None)
+        found.extend(members() if members else [name])
+    return sorted(found)
+
+
+def get(name: Union[str, Proxy], profile: Union[str, Mapping[str, Any], Profile, None] = None) -> Proxy:
+    """The proxy of a name at a profile (None: its own default).
+
+    Raises:
+        InputError: no proxy has that name; the nearest one is suggested.
+    """
+    if isinstance(name, Proxy):
+        return name
+    _load()
+    asked = None if profile is None else profiles.get(profile)
+    if name in _FACTORIES and not hasattr(_FACTORIES[name], "members"):
+        return _FACTORIES[name]("", asked)
+    for prefix, make in _FACTORIES.items():
+        if hasattr(make, "members") and name.startswith(prefix) and len(name) > len(prefix):
+            return make(name[len(prefix) :], asked)
+    raise InputError(f"unknown proxy '{name}'{suggest(name, names())}")
+
+
+def _load() -> None:
+    """Import every module of this package once, so that each registers what it holds."""
+    global _loaded
+    if not _loaded:
+        package = importlib.import_module("naslib_gennas.proxies")
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"naslib_gennas.proxies.{module.name}")
+        _loaded = True

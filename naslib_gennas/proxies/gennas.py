@@ -1,0 +1,50 @@
+"""`gennas-TASK`: minus the loss that a network reaches on a proxy task (section 3 of arXiv:2108.01899)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import List, Optional
+
+import torch
+
+from naslib_gennas import profiles, tasks
+from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.profiles import Profile
+from naslib_gennas.proxies.base import Proxy, Score, proxy_family
+from naslib_gennas.regression import Regression, regress
+from naslib_gennas.tasks import ProxyTask
+
+PREFIX = "gennas-"
+
+
+@proxy_family(PREFIX)
+def by_name(rest: str, profile: Optional[Profile] = None) -> Proxy:
+    """The proxy of a task's name or YAML file: ``gennas-combo``, ``gennas-sin1d-H``, ``gennas-my_task.yaml``."""
+    return from_task(tasks.get(rest), profile)
+
+
+def members() -> List[str]:
+    return [PREFIX + name for name in tasks.names()]
+
+
+by_name.members = members  # type: ignore[attr-defined]
+
+
+def from_task(task: ProxyTask, profile: Optional[Profile] = None) -> Proxy:
+    """The proxy that scores by `task`, at a profile (None: the default one)."""
+    chosen = profile or profiles.get()
+    settings = {"task": {key: value for key, value in dataclasses.asdict(task).items() if key != "name"}}
+
+    def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+        return to_score(regress(network, inputs, task, chosen, seed))
+
+    return Proxy(PREFIX + task.name, measure, chosen, chosen.images or task.batch_size, settings, (task.kind,))
+
+
+def to_score(result: Regression) -> Score:
+    """Minus the final loss; a training that diverged ranks last and says why."""
+    details = {"losses": [[step, loss if math.isfinite(loss) else None] for step, loss in result.losses]}
+    if not math.isfinite(result.loss):
+        return Score(-math.inf, "diverged", result.reason, details)
+    return Score(-result.loss, details=details)

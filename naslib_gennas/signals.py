@@ -1,0 +1,163 @@
+"""The synthetic signals that stage feature maps regress onto (section 3.2 of arXiv:2108.01899, figure 3).
+
+Every function gives maps (images, channels, height, width), float32 on the CPU; with ``local=False`` all images share
+one target. Pixels are counted from 1, as the paper's experiments do.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Sequence, Tuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter1d
+
+BASES = ("sin1d", "sin2d", "dot", "gdot", "resize", "zero")
+
+# Maps of one frequency (or pair of frequencies) and axis (or orientation) in the pool that channels are drawn from.
+PHASES = 32
+
+
+def sin1d(
+    frequencies: Sequence[float],
+    images: int,
+    channels: int,
+    size: Tuple[int, int],
+    generator: torch.Generator,
+    local: bool = True,
+) -> torch.Tensor:
+    """Sine waves along one axis, constant along the other; in [-1, 1].
+
+    A pool of ``len(frequencies) * 2 axes * 32 phases`` maps, half sines and half cosines, phases uniform in
+    [0, 2*pi), is drawn anew for every image (or once, when not `local`); `channels` of it are taken at random.
+
+    Args:
+        frequencies: cycles a pixel.
+        size: (height, width) of a map.
+    """
+    group, phase, quarter = _draw(len(frequencies) * 2, images if local else 1, channels, generator)
+    frequency = _map(torch.tensor(frequencies, dtype=torch.float32)[group // 2])
+    y, x = _pixels(size)
+    position = torch.where(_map(group % 2 == 1), x, y)
+    return _share(torch.sin(2 * math.pi * frequency * position + phase + quarter), images)
+
+
+def sin2d(
+    frequencies: Sequence[float],
+    images: int,
+    channels: int,
+    size: Tuple[int, int],
+    generator: torch.Generator,
+    local: bool = True,
+) -> torch.Tensor:
+    """Plane waves sin(2*pi*(f1*y + f2*x) + 2*phase), (f1, f2) from the grid of frequencies, half flipped along y.
+
+    Args:
+        frequencies: cycles a pixel, for both axes.
+        size: (height, width) of a map.
+    """
+    count = len(frequencies)
+    group, phase, quarter = _draw(count * count * 2, images if local else 1, channels, generator)
+    table = torch.tensor(frequencies, dtype=torch.float32)
+    f1, f2 = _map(table[group // 2 // count]), _map(table[group // 2 % count])
+    y, x = _pixels(size)
+    # Maps for sequences are cut out of square ones, and it is the square that is flipped.
+    y = torch.where(_map(group % 2 == 1), max(size) + 1 - y, y)
+    return _share(torch.sin(2 * math.pi * (f1 * y + f2 * x) + 2 * phase + quarter), images)
+
+
+def dot(
+    fraction: float,
+    images: int,
+    channels: int,
+    size: Tuple[int, int],
+    generator: torch.Generator,
+    local: bool = True,
+) -> torch.Tensor:
+    """``int(fraction * height * width)`` distinct pixels of every map set to +1 or -1 at random, the rest 0."""
+    height, width = size
+    chosen = int(fraction * height * width)
+    shape = (images if local else 1, channels, height * width)
+    signs = torch.randint(0, 2, shape, generator=generator).float() * 2 - 1
+    rank = torch.rand(shape, generator=generator).argsort(-1).argsort(-1)
+    maps = torch.where(rank < chosen, signs, torch.zeros(()))
+    return _share(maps.view(-1, channels, height, width), images)
+
+
+def gdot(
+    fraction: float,
+    images: int,
+    channels: int,
+    size: Tuple[int, int],
+    generator: torch.Generator,
+    local: bool = True,
+) -> torch.Tensor:
+    """`dot` smoothed by a Gaussian of sigma 1 pixel, each map divided by its largest absolute value."""
+    maps = dot(fraction, images if local else 1, channels, size, generator)
+    maps = _smoothing(size[0]) @ maps @ _smoothing(size[1]).T
+    peak = maps.abs().amax((2, 3), keepdim=True)
+    return _share(maps / torch.where(peak > 0, peak, torch.ones(())), images)
+
+
+def resize(inputs: torch.Tensor, channels: int, size: Tuple[int, int], generator: torch.Generator) -> torch.Tensor:
+    """The input images resized to `size` (nearest), scaled over the batch to [-1, 1], their colours drawn at random.
+
+    Args:
+        inputs: (images, 3, height, width).
+    """
+    small = F.interpolate(inputs.detach().float().cpu(), size)
+    small = small - small.min()
+    span = small.max()
+    small = (small / span - 0.5) * 2 if span > 0 else small
+    colours = torch.randint(0, inputs.shape[1], (channels,), generator=generator)
+    return small[:, colours]
+
+
+def zero(images: int, channels: int, size: Tuple[int, int]) -> torch.Tensor:
+    """All zeros: the control of table 1."""
+    return torch.zeros(images, channels, *size)
+
+
+def _draw(
+    groups: int, draws: int, channels: int, generator: torch.Generator
+) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Take `channels` maps out of a pool of ``groups * PHASES`` without repetition.
+
+    Returns:
+        The group of each map (draws, channels), its phase, and the quarter turn that makes every second map a cosine
+        (both (draws, channels, 1, 1)). The two groups of a frequency (its axes, its flip) share their phases.
+    """
+    pool = torch.rand(draws, groups * PHASES, generator=generator)
+    # A task with more channels than the pool has maps goes through the pool again.
+    order = pool.topk(min(channels, pool.shape[1])).indices
+    chosen = order[:, torch.arange(channels) % order.shape[1]]
+    group, member = chosen // PHASES, chosen % PHASES
+    phases = torch.rand(draws, groups // 2, PHASES, generator=generator) * 2 * math.pi
+    phase = phases[torch.arange(draws)[:, None], group // 2, member]
+    return group, _map(phase), _map(member % 2 * (math.pi / 2))
+
+
+def _map(values: torch.Tensor) -> torch.Tensor:
+    """One value a map, shaped to broadcast over its pixels."""
+    return values[..., None, None]
+
+
+def _share(maps: torch.Tensor, images: int) -> torch.Tensor:
+    """Give all images the one global target, where there is one only."""
+    return maps.expand(images, *maps.shape[1:]).clone() if maps.shape[0] != images else maps
+
+
+def _pixels(size: Tuple[int, int]) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Row and column of every pixel of a map, counted from 1."""
+    y = torch.arange(1, size[0] + 1, dtype=torch.float32)[:, None].expand(size)
+    x = torch.arange(1, size[1] + 1, dtype=torch.float32)[None, :].expand(size)
+    return y, x
+
+
+@lru_cache(maxsize=None)
+def _smoothing(length: int) -> torch.Tensor:
+    """The (length, length) matrix that smooths by a Gaussian of sigma 1, reflecting at the borders."""
+    return torch.from_numpy(gaussian_filter1d(np.eye(length), sigma=1.0, axis=0)).float()

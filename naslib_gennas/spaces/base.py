@@ -1,0 +1,137 @@
+"""SearchSpace: what the rest of the package may ask of a search space, and the registry of all of them."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Generic, Hashable, List, Optional, Type, TypeVar
+
+import numpy as np
+
+from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.profiles import Profile
+from naslib_gennas.randomness import derive, isolated
+
+Arch = TypeVar("Arch", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a network a search space builds.
+
+    Attributes:
+        channels: channels of the first stage.
+        cells: cells a stage.
+    """
+
+    channels: int
+    cells: int
+
+
+class SearchSpace(ABC, Generic[Arch]):
+    """A set of architectures: small immutable values, drawn, varied, written down and built into networks.
+
+    Attributes:
+        name: what `gennas` and `get` call it.
+        kind: "cnn" or "rnn": which proxy tasks fit it.
+        stages: number of stage feature maps of its networks (None where it varies).
+        count: number of architectures, None where nobody counts them.
+        notation: one line on how an architecture is written, with an example.
+        mutation: one line on what a mutation changes.
+        paper_size: the size that the paper's published correlations come from.
+    """
+
+    name: str
+    kind: str = "cnn"
+    stages: Optional[int] = 3
+    count: Optional[int] = None
+    notation: str = ""
+    mutation: str = ""
+    paper_size: Size = Size(channels=16, cells=1)
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator) -> Arch:
+        """An architecture drawn uniformly (or as the benchmark draws)."""
+
+    @abstractmethod
+    def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
+        """A neighbour of `arch`, never `arch` itself."""
+
+    @abstractmethod
+    def key(self, arch: Arch) -> str:
+        """A text that is equal for isomorphic architectures (they compute the same), different for others."""
+
+    @abstractmethod
+    def parse(self, text: Any) -> Arch:
+        """The architecture that a text in the benchmark's notation describes.
+
+        Raises:
+            InputError: the text is malformed; the message shows where.
+        """
+
+    @abstractmethod
+    def format(self, arch: Arch) -> str:
+        """The benchmark's notation; ``parse(format(arch)) == arch``."""
+
+    @abstractmethod
+    def build(self, arch: Arch, size: Any) -> StagedNetwork:
+        """A new network with only the operations that `arch` uses, initialised from torch's global generator."""
+
+    def size(self, profile: Profile) -> Any:
+        """How large a network `profile` asks of this space: the one place that says how the space shrinks."""
+        paper = self.paper_size
+        return Size(
+            channels=profile.channels or paper.channels,
+            cells=min(profile.cells or paper.cells, paper.cells),
+        )
+
+    def untrainable(self, arch: Arch) -> Optional[str]:
+        """Why `arch` cannot be trained although it is valid (no path from input to output), or None."""
+        return None
+
+
+def build(space: SearchSpace[Any], arch: Any, profile: Profile, seed: int) -> StagedNetwork:
+    """The network of `arch` at the size of `profile`, initialised under `seed`; global generators stay untouched."""
+    with isolated(derive(seed, "initialisation")):
+        return space.build(arch, space.size(profile))
+
+
+# Each search space's module, imported when it is first asked for: starting up stays quick.
+_MODULES = {
+    "nasbench201": "naslib_gennas.spaces.nasbench201",
+    "nasbench101": "naslib_gennas.spaces.nasbench101",
+}
+_REGISTRY: Dict[str, Type[SearchSpace[Any]]] = {}
+
+
+def search_space(name: str) -> Callable[[Type[SearchSpace[Any]]], Type[SearchSpace[Any]]]:
+    """Register a `SearchSpace` class under `name`."""
+
+    def register(cls: Type[SearchSpace[Any]]) -> Type[SearchSpace[Any]]:
+        cls.name = name
+        _REGISTRY[name] = cls
+        return cls
+
+    return register
+
+
+def names() -> List[str]:
+    """Every search space that `get` knows."""
+    return sorted({*_MODULES, *_REGISTRY})
+
+
+def get(space: Any) -> SearchSpace[Any]:
+    """The search space of a name; a `SearchSpace` is given back as it is.
+
+    Raises:
+        InputError: no search space has that name; the nearest one is suggested.
+    """
+    if isinstance(space, SearchSpace):
+        return space
+    if space not in _REGISTRY and space in _MODULES:
+        importlib.import_module(_MODULES[space])
+    if space not in _REGISTRY:
+        raise InputError(f"unknown search space '{space}'{suggest(str(space), names())}")
+    return _REGISTRY[space]()
