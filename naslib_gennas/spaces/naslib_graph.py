@@ -394,7 +394,9 @@ def _stages(graph: Any, row: Taps) -> List[nn.Module]:
         if not star:
             found.append(_at(graph, path))
         elif rest:  # nodes[*].subgraph
-            found.extend(graph.nodes[node]["subgraph"] for node in sorted(graph.nodes) if "subgraph" in graph.nodes[node])
+            found.extend(
+                graph.nodes[node]["subgraph"] for node in sorted(graph.nodes) if "subgraph" in graph.nodes[node]
+            )
         else:  # ...encoder.layer*
             encoder = _at(graph, where.rpartition(".")[0])
             found.extend(getattr(encoder, name) for name in encoder.layers)
@@ -520,7 +522,8 @@ class NaslibSpace(SearchSpace[Spec]):
     """A search space of NASLib; an architecture is NASLib's own hash with every number made a plain int.
 
     Args:
-        space: a name (`names()`), a class of NASLib, or a graph of it (its options are taken over).
+        space: a name (`names()`), a class of NASLib (or a `functools.partial` of one), or a graph of it, whose options
+            are taken over.
         network: "native": our own network of the same architecture where there is one, which is faster; "graph":
             always NASLib's.
         dataset_api: NASLib's API object of the benchmark, where sampling needs one that `graph_api` cannot stand for.
@@ -534,11 +537,13 @@ class NaslibSpace(SearchSpace[Spec]):
             raise InputError(f"network '{network}'{suggest(network, NETWORKS)}")
         compat.require_naslib()
         self._make = _maker(space)
+        self._asked = network
         with isolated(0):
             self._blank = self._make()
         self.row = taps_of(self._blank)
         # Without its network a graph takes one spec after the other; with it, a second one is refused.
         self._blank.instantiate_model = False
+        self._parent = copy.deepcopy(self._blank)
         self._api = dataset_api if dataset_api is not None else graph_api(self.row.name)
         self.native = base.get(self.row.native) if network == "native" and self.row.native in base.names() else None
         self.network = "native" if self.native is not None else "graph"
@@ -549,6 +554,10 @@ class NaslibSpace(SearchSpace[Spec]):
         self.kind = self.native.kind if self.native is not None else "cnn"
         self.notation = self.row.example
         self.mutation = "NASLib's own" if self.row.name != "transbench101_macro" else "one module gets another kind"
+
+    def __reduce__(self) -> Any:
+        # Worker processes get how to make the space: NASLib's graphs cannot be pickled.
+        return NaslibSpace, (self._make, self._asked)
 
     def sample(self, rng: np.random.Generator) -> Spec:
         self._refuse_without("sample_random_architecture")
@@ -561,11 +570,9 @@ class NaslibSpace(SearchSpace[Spec]):
             return _mutate_macro(arch, rng)
         self._refuse_without("mutate")
         with isolated(int(rng.integers(2**31))):
-            parent = self._make()
-            parent.instantiate_model = False
+            self._set(self._parent, arch)
             while True:  # NASLib's mutation of some spaces gives the parent back at times
-                self._set(parent, arch)
-                self._blank.mutate(parent, dataset_api=self._api)
+                self._blank.mutate(self._parent, dataset_api=self._api)
                 child = self._spec_of(self._blank)
                 if child != arch:
                     return child
@@ -632,7 +639,9 @@ class NaslibSpace(SearchSpace[Spec]):
         with isolated(0):
             light = copy.copy(self._blank)
             light.__dict__ = {
-                key: value for key, value in self._blank.__dict__.items() if key not in ("_node", "_adj", "_pred", "_succ")
+                key: value
+                for key, value in self._blank.__dict__.items()
+                if key not in ("_node", "_adj", "_pred", "_succ")
             }
             for key in ("_node", "_adj", "_pred", "_succ"):
                 light.__dict__[key] = {}
@@ -643,8 +652,13 @@ class NaslibSpace(SearchSpace[Spec]):
 
     def _set(self, graph: Any, arch: Spec) -> None:
         if self.row.name == "transbench101_macro":
-            arch = np.array(_modules(arch) + (0,) * (6 - len(_modules(arch))))
-        graph.set_spec(arch, dataset_api=self._api)
+            graph.set_spec(np.array(_modules(arch) + (0,) * (6 - len(_modules(arch)))))
+        elif self.row.name == "natsbenchsize":
+            graph.set_spec(list(arch))
+        elif self.row.name == "asr":  # the one space without set_spec
+            graph.set_compact(arch)
+        else:
+            graph.set_spec(arch, dataset_api=self._api)
 
     def _spec_of(self, graph: Any) -> Spec:
         return compat.plain(graph.get_hash())
@@ -672,7 +686,7 @@ def _maker(space: Any) -> Callable[[], Any]:
         if not rows:
             raise InputError(f"unknown search space '{space}' of NASLib{suggest(space, names())}")
         return getattr(module, rows[0].space)
-    if isinstance(space, type):
+    if isinstance(space, (type, partial)):
         return space
     row = taps_of(space)
     return partial(type(space), **{option: getattr(space, name) for option, name in row.options.items()})

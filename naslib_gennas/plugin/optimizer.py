@@ -1,0 +1,248 @@
+"""GenNASRegularizedEvolution: evolution on regression scores, driven by NASLib's own Trainer; no label is queried."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+import torch
+
+from naslib_gennas.errors import InputError
+from naslib_gennas.plugin import compat
+from naslib_gennas.plugin.scoring import GraphScorer, Settings, task_of
+from naslib_gennas.randomness import derive
+from naslib_gennas.spaces.naslib_graph import NaslibSpace, Spec
+
+compat.require_naslib()
+
+from naslib.optimizers.core.metaclasses import MetaOptimizer  # noqa: E402 - after the shims
+from naslib.search_spaces.core.query_metrics import Metric  # noqa: E402
+
+logger = logging.getLogger(__name__)
+
+#: Of the checkpoints; another number is refused.
+CHECKPOINT_VERSION = 1
+_PREFIX = "gennas_search_"
+_UNKNOWN = float("nan")
+
+
+@dataclass(frozen=True)
+class Individual:
+    """One scored architecture of a search.
+
+    Attributes:
+        spec: NASLib's hash of it, plain ints.
+        fitness: its score; -inf ranks last.
+        parent: the index of its parent in the history, None for a sampled one.
+        status: as of a `Score`.
+    """
+
+    spec: Spec
+    fitness: float
+    parent: Optional[int]
+    status: str
+
+
+class GenNASRegularizedEvolution(MetaOptimizer):
+    """Regularized evolution (ageing) whose fitness is the regression score of NASLib's graphs.
+
+    The paper's settings are the defaults: population 50, tournament 10; 400 epochs after the population make its 450
+    evaluations. Keys are read from ``config.search``: ``population_size``, ``sample_size``, ``gennas_task`` (a key such
+    as ``gennas_combo`` or a task), ``gennas_profile``, ``gennas_steps``, ``gennas_seeds``, ``gennas_inputs``,
+    ``gennas_network``; the seed is ``search.seed``, or else ``config.seed``.
+
+    Args:
+        config: NASLib's configuration.
+
+    Raises:
+        InputError: a key has a wrong value.
+    """
+
+    using_step_function = False
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        search = config.search
+        self.config = config
+        self.dataset = getattr(config, "dataset", None)
+        self.epochs = _whole(search, "epochs", 450, 1)
+        self.population_size = _whole(search, "population_size", 50, 1)
+        self.sample_size = _whole(search, "sample_size", 10, 1)
+        self.seed = _whole(search, "seed", _whole(config, "seed", 0, 0), 0)
+        self.task = task_of(str(getattr(search, "gennas_task", "gennas_combo")))
+        self.scorer = GraphScorer(
+            Settings(
+                profile=getattr(search, "gennas_profile", None) or None,
+                inputs=getattr(search, "gennas_inputs", "photos"),
+                seed=self.seed,
+                seeds=_whole(search, "gennas_seeds", 1, 1),
+                steps=_whole(search, "gennas_steps", 0, 0) or None,  # NASLib's configs have no None
+                network=getattr(search, "gennas_network", "native"),
+            )
+        )
+        self.performance_metric = Metric.VAL_ACCURACY
+        self.history: List[Individual] = []
+        self.population: List[int] = []  # indices of the history, oldest first
+        self.rng = np.random.default_rng(derive(self.seed, "evolution"))
+        self.space: Optional[NaslibSpace] = None
+        self.dataset_api: Any = None
+        self._true: Dict[Tuple[Spec, Any], float] = {}
+
+    def adapt_search_space(self, search_space: Any, scope: Any = None, dataset_api: Any = None) -> None:
+        """Take the space to search in; with a `dataset_api` the incumbent's true accuracy is reported."""
+        self.space = NaslibSpace(search_space, self.scorer.settings.network, dataset_api)
+        self.scope = scope if scope else search_space.OPTIMIZER_SCOPE
+        self.dataset_api = dataset_api
+
+    def new_epoch(self, epoch: int) -> None:
+        """Score one architecture: a sampled one until the population is full, then a tournament winner's mutant."""
+        space = self._space()
+        if len(self.history) < self.population_size:
+            parent, spec = None, space.sample(self.rng)
+        else:
+            drawn = self.rng.integers(0, len(self.population), self.sample_size)
+            parent = max((self.population[i] for i in drawn), key=lambda index: self.history[index].fitness)
+            spec = space.mutate(self.history[parent].spec, self.rng)
+        score = self.scorer.score_spec(space, spec, self.task)
+        self.history.append(Individual(spec, score.value, parent, score.status))
+        self.population = [*self.population, len(self.history) - 1][-self.population_size :]
+        logger.info("gennas: %d scored, incumbent %s", len(self.history), self._incumbent())
+
+    def get_final_architecture(self) -> Any:
+        """A new graph of the architecture with the highest score.
+
+        Raises:
+            InputError: nothing has been scored yet.
+        """
+        return self._space().graph(self._incumbent().spec)
+
+    def train_statistics(self, report_incumbent: bool = True) -> Tuple[float, float, float, float]:
+        """Train, validation and test accuracy and training time in the benchmark; NaN for what nobody knows."""
+        spec = (self._incumbent() if report_incumbent else self.history[-1]).spec
+        metrics = (Metric.TRAIN_ACCURACY, Metric.VAL_ACCURACY, Metric.TEST_ACCURACY, Metric.TRAIN_TIME)
+        train, valid, test, seconds = (self._query(spec, metric) for metric in metrics)
+        return train, valid, test, seconds
+
+    def test_statistics(self) -> Dict[str, Any]:
+        """The incumbent, its score and how many architectures have been scored."""
+        best = self._incumbent()
+        return {"architecture": str(best.spec), "score": best.fitness, "evaluations": len(self.history)}
+
+    def get_op_optimizer(self) -> Any:
+        """There is none: weights live as long as a score takes."""
+        raise NotImplementedError("regression scoring trains no weights that could be kept")
+
+    def get_model_size(self) -> float:
+        """Zero: the search keeps no weights."""
+        return 0.0
+
+    def get_checkpointables(self) -> Dict[str, Any]:
+        """Population, ages, fitness and random state, in the form that NASLib's Trainer saves and loads."""
+        return {"model": _SearchState(self)}
+
+    def state(self) -> Dict[str, Any]:
+        """Everything that the search needs to go on, ready for JSON."""
+        return {
+            "version": CHECKPOINT_VERSION,
+            "space": self._space().name,
+            "settings": self._settings(),
+            "history": [
+                [str(i.spec), i.fitness if math.isfinite(i.fitness) else None, i.parent, i.status] for i in self.history
+            ],
+            "population": self.population,
+            "random": self.rng.bit_generator.state,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            InputError: the state is of another version, space or other settings; the message shows the difference.
+        """
+        if state.get("version") != CHECKPOINT_VERSION:
+            raise InputError(
+                f"checkpoint has version {state.get('version')!r}; this version of naslib-gennas reads "
+                f"{CHECKPOINT_VERSION}: start the search in another out_dir"
+            )
+        space = self._space()
+        if state["space"] != space.name:
+            raise InputError(f"checkpoint is of the space '{state['space']}', this search is in '{space.name}'")
+        for key, value in json.loads(json.dumps(self._settings())).items():
+            if state["settings"].get(key) != value:
+                raise InputError(
+                    f"checkpoint was made with {key} {state['settings'].get(key)!r}, this search has {value!r}: resume "
+                    "with the same settings, or start in another out_dir"
+                )
+        self.history = [
+            Individual(space.parse(spec), -math.inf if fitness is None else fitness, parent, status)
+            for spec, fitness, parent, status in state["history"]
+        ]
+        self.population = list(state["population"])
+        self.rng.bit_generator.state = state["random"]
+
+    def _settings(self) -> Dict[str, Any]:
+        settings = self.scorer.settings
+        return {
+            "population_size": self.population_size,
+            "sample_size": self.sample_size,
+            "seed": self.seed,
+            "gennas_task": self.task,
+            "gennas_profile": settings.resolved().name,
+            "gennas_seeds": settings.seeds,
+            "gennas_inputs": settings.inputs,
+        }
+
+    def _space(self) -> NaslibSpace:
+        if self.space is None:
+            raise InputError("gennas_re has no search space yet: call adapt_search_space first")
+        return self.space
+
+    def _incumbent(self) -> Individual:
+        if not self.history:
+            raise InputError("gennas_re has scored nothing yet: run the search, or resume from its checkpoint")
+        return max(self.history, key=lambda individual: individual.fitness)
+
+    def _query(self, spec: Spec, metric: Any) -> float:
+        if self.dataset_api is None:
+            return _UNKNOWN
+        if (spec, metric) not in self._true:
+            try:
+                value = self._space().light_graph(spec).query(metric, self.dataset, dataset_api=self.dataset_api)
+                self._true[spec, metric] = _UNKNOWN if value is None or value == -1 else float(value)
+            except (AssertionError, KeyError, NotImplementedError, TypeError, ValueError) as error:
+                logger.debug("the benchmark does not know %s of %s: %r", metric, spec, error)
+                self._true[spec, metric] = _UNKNOWN
+        return self._true[spec, metric]
+
+
+class _SearchState(torch.nn.Module):
+    """A search as NASLib's checkpointer wants it: a module whose state is tensors."""
+
+    def __init__(self, search: GenNASRegularizedEvolution) -> None:
+        super().__init__()
+        self._search = search
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Dict[str, torch.Tensor]:  # type: ignore[override]
+        content = json.dumps(self._search.state()).encode()
+        # The checkpointer drops tensors that changed their shape under the same name; this name changes with them.
+        name = _PREFIX + hashlib.sha256(content).hexdigest()[:16]
+        return {name: torch.frombuffer(bytearray(content), dtype=torch.uint8)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        found = [value for name, value in state_dict.items() if name.startswith(_PREFIX)]
+        if len(found) != 1:
+            raise InputError("checkpoint is not one of gennas_re: another optimizer wrote it; use another out_dir")
+        self._search.restore(json.loads(bytes(found[0].numpy().tobytes())))
+        return torch.nn.modules.module._IncompatibleKeys([], [])
+
+
+def _whole(section: Any, key: str, usual: int, least: int) -> int:
+    value = getattr(section, key, usual)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"config key '{key}' is {value!r}; it takes a whole number from {least} up")
+    return value

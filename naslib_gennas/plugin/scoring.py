@@ -1,0 +1,164 @@
+"""Score NASLib's graphs: which proxy a NASLib key means, and one cache for every way that NASLib asks."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+
+import torch
+
+from naslib_gennas import images, profiles, proxies, tasks
+from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.profiles import Profile
+from naslib_gennas.proxies import Proxy, Score
+from naslib_gennas.spaces import base
+from naslib_gennas.spaces.naslib_graph import NaslibSpace, Spec, staged_network, taps_of
+
+#: What a NASLib config calls our measures and predictors -> the proxy task behind it.
+TASKS: Mapping[str, str] = {
+    "gennas": "combo",
+    "gennas_single": "single",
+    "gennas_combo": "combo",
+    "gennas_n": "search-N",
+    "gennas_d": "search-D",
+    "gennas_r": "search-R",
+}
+#: What NASLib gets for a score that is not finite, as its own ZeroCost does: its evaluators cannot rank infinities.
+LOWEST = -1e8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How NASLib's graphs are scored.
+
+    Attributes:
+        profile: what a score may cost; a name, a YAML file, a mapping or a `Profile`; None is the default profile.
+        inputs: the input batch, as `--inputs` of the command line calls it.
+        seed: of initialisation, targets and noise.
+        seeds: a score is the mean over this many seeds, from `seed` up.
+        steps: training steps in place of the profile's.
+        network: "native" (our own network of the same architecture where there is one) or "graph" (NASLib's).
+    """
+
+    profile: Union[str, Mapping[str, Any], Profile, None] = None
+    inputs: str = "photos"
+    seed: int = 0
+    seeds: int = 1
+    steps: Optional[int] = None
+    network: str = "native"
+
+    def __post_init__(self) -> None:
+        for name, least in (("seed", 0), ("seeds", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InputError(f"gennas: {name} is {value!r}; it takes a whole number from {least} up")
+        self.resolved()
+
+    def resolved(self) -> Profile:
+        """The profile that these settings come to."""
+        profile = profiles.get(self.profile)
+        return profile if self.steps is None else profile.replace(name=f"{profile.name}-{self.steps}", steps=self.steps)
+
+
+def task_of(method: str) -> str:
+    """The proxy task behind a NASLib key such as ``gennas_combo``; a task's own name or YAML file is taken as it is.
+
+    Raises:
+        InputError: no such key and no such task.
+    """
+    if method in TASKS:
+        return TASKS[method]
+    if method.startswith("gennas"):
+        raise InputError(f"unknown measure '{method}'{suggest(method, TASKS)}")
+    return tasks.get(method).name if not method.endswith((".yaml", ".yml")) else method
+
+
+def cnn_tasks() -> List[str]:
+    """The shipped tasks that score image networks, `combo` first."""
+    found = [name for name in tasks.names() if tasks.get(name).kind == "cnn"]
+    return sorted(found, key=lambda name: (name != "combo", name))
+
+
+@dataclass
+class GraphScorer:
+    """Scores graphs and architectures of NASLib's search spaces, each once for the same task and settings.
+
+    Attributes:
+        settings: how they are scored.
+        cache: the finished scores, by space, plain-int hash, task and settings; never by graph, since all clones of a
+            NASLib graph are equal to it.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    cache: Dict[Tuple[str, ...], Score] = field(default_factory=dict)
+    _spaces: Dict[str, NaslibSpace] = field(default_factory=dict, repr=False)
+
+    def space(self, graph: Any) -> NaslibSpace:
+        """The search space of a graph, with the graph's options."""
+        row = taps_of(graph)
+        options = {name: getattr(graph, attribute) for name, attribute in row.options.items()}
+        name = json.dumps([row.name, options], default=str, sort_keys=True)
+        if name not in self._spaces:
+            self._spaces[name] = NaslibSpace(graph, self.settings.network)
+        return self._spaces[name]
+
+    def score(self, graph: Any, task: str, device: Union[str, torch.device] = "cpu") -> Score:
+        """The score of a parsed or unparsed graph of NASLib, which stays as it was.
+
+        Args:
+            graph: it must have an architecture, or be runnable where its space has no notation.
+            task: a proxy task's name or YAML file.
+            device: where to train.
+
+        Raises:
+            InputError: the graph cannot be scored; the message says why and what would make it work.
+        """
+        if not hasattr(graph, "get_hash") or taps_of(graph).valid is None:
+            return self._mean(lambda proxy, seed: self._measure(staged_network(graph, seed), proxy, seed, device), task)
+        space = self.space(graph)
+        return self.score_spec(space, space.of(graph), task, device)
+
+    def score_spec(self, space: NaslibSpace, spec: Spec, task: str, device: Union[str, torch.device] = "cpu") -> Score:
+        """The score of an architecture of a NASLib space."""
+        key = (space.name, str(spec), *self._identity(task))
+        if key not in self.cache:
+            reason = space.untrainable(spec)
+            if reason:
+                self.cache[key] = Score(-math.inf, "untrainable", reason)
+            else:
+                self.cache[key] = self._mean(
+                    lambda proxy, seed: self._measure(
+                        base.build(space, spec, proxy.profile, seed), proxy, seed, device
+                    ),
+                    task,
+                )
+        return self.cache[key]
+
+    def _proxy(self, task: str) -> Proxy:
+        return proxies.get(f"gennas-{task}", self.settings.resolved())
+
+    def _identity(self, task: str) -> Tuple[str, ...]:
+        proxy = self._proxy(task)
+        parts = (dict(proxy.settings), dataclasses.asdict(proxy.profile), self.settings.seed, self.settings.seeds)
+        return images.identity(self.settings.inputs), json.dumps(parts, sort_keys=True, default=str)
+
+    def _measure(self, network: Any, proxy: Proxy, seed: int, device: Union[str, torch.device]) -> Score:
+        batch = images.load(self.settings.inputs, proxy.images, proxy.profile.resolution)
+        return proxy.measure(network, batch.to(device), seed)  # nobody else has the network: it may be used up
+
+    def _mean(self, measure: Any, task: str) -> Score:
+        proxy = self._proxy(task)
+        first = self.settings.seed
+        scores = [measure(proxy, seed) for seed in range(first, first + self.settings.seeds)]
+        bad = [score for score in scores if score.status != "ok"]
+        if bad or len(scores) == 1:
+            return (bad or scores)[0]
+        return Score(sum(score.value for score in scores) / len(scores))
+
+
+def finite(score: Score) -> float:
+    """The number that NASLib gets for a score."""
+    return score.value if math.isfinite(score.value) else LOWEST
