@@ -1,0 +1,470 @@
+"""Score many architectures: on a pool of processes, on any executor, each once, losing nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import signal
+import threading
+import time
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple, Union
+
+import cloudpickle
+import loky
+import torch
+
+from naslib_gennas import images, proxies, spaces
+from naslib_gennas.errors import InputError
+from naslib_gennas.proxies.base import Proxy, Score
+from naslib_gennas.spaces.base import SearchSpace
+from naslib_gennas.store import Row, Run, Store, canonical
+
+# So many architectures in a row may break the workers with none scored before the engine calls the workers broken.
+_HOPELESS = 3
+
+
+class EngineError(RuntimeError):
+    """The workers cannot work at all; what was scored before is in the store."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The score of one architecture.
+
+    Attributes:
+        arch: in the benchmark's notation.
+        key: equal for isomorphic architectures.
+        score: higher is better; -inf where the status is not "ok".
+        status: "ok", "diverged", "untrainable" or "failed" (see `proxies.Score`).
+        reason: one line, empty where the status is "ok".
+        seconds: core-seconds that computing the score took, whenever that was.
+        details: what else the proxy recorded, ready for JSON.
+        index: position of the architecture in what was given.
+        reused: the score was not computed for this record: it comes from the store or from an isomorphic architecture.
+    """
+
+    arch: str
+    key: str
+    score: float
+    status: str = "ok"
+    reason: str = ""
+    seconds: float = 0.0
+    details: Mapping[str, Any] = field(default_factory=dict)
+    index: int = 0
+    reused: bool = False
+
+
+def score_one(
+    space: Any,
+    arch: Any,
+    proxy: Union[str, Proxy],
+    inputs: str = "photos",
+    seed: int = 0,
+    device: str = "cpu",
+    store: Union[str, Path, Store, None] = None,
+) -> Record:
+    """The score of one architecture, computed here; see `score_many`."""
+    return next(iter(score_many(space, [arch], proxy, inputs=inputs, seed=seed, device=device, store=store, workers=1)))
+
+
+def score_many(
+    space: Any,
+    architectures: Iterable[Any],
+    proxy: Union[str, Proxy],
+    *,
+    inputs: str = "photos",
+    seed: int = 0,
+    workers: Optional[int] = None,
+    executor: Optional[Executor] = None,
+    store: Union[str, Path, Store, None] = None,
+    device: str = "cpu",
+) -> Iterator[Record]:
+    """Score architectures and give their records as they finish.
+
+    Isomorphic architectures (equal keys) are scored once, and one that cannot be trained ranks last untrained. An
+    architecture whose worker dies is tried once more alone, then recorded as failed; everything else goes on. Every
+    score is in the store before its record is given out.
+
+    Args:
+        space: a search space or its name.
+        architectures: architectures of the space, or texts in its notation; taken from lazily, a few ahead.
+        proxy: a proxy or its name.
+        inputs: the input batch (see `images.load`).
+        seed: of initialisation, targets and noise; every architecture is scored under the same.
+        workers: processes, each with one torch thread; None: one a core; 1: no other process, scores come in order.
+        executor: where to compute instead of in own processes: any executor, such as Dask's `Client.get_executor()`.
+        store: a `Store` or its file; None: nothing is kept after the call.
+        device: where to train, such as "cuda:0"; None for `workers` then means 1.
+
+    Raises:
+        InputError: an unknown name, a proxy that cannot score the space, a malformed architecture.
+        EngineError: the workers do not work at all.
+    """
+    chosen = proxies.get(proxy)
+    return score_pairs(
+        space,
+        ((arch, chosen) for arch in architectures),
+        inputs=inputs,
+        seed=seed,
+        workers=workers,
+        executor=executor,
+        store=store,
+        device=device,
+        first=chosen,
+    )
+
+
+def score_pairs(
+    space: Any,
+    pairs: Iterable[Tuple[Any, Proxy]],
+    *,
+    inputs: str = "photos",
+    seed: int = 0,
+    workers: Optional[int] = None,
+    executor: Optional[Executor] = None,
+    store: Union[str, Path, Store, None] = None,
+    device: str = "cpu",
+    first: Optional[Proxy] = None,
+) -> Iterator[Record]:
+    """Score (architecture, proxy) pairs as `score_many` scores architectures.
+
+    Args:
+        first: a proxy to check before any work starts.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers is {workers}; it takes a whole number from 1 up")
+    setting = _Setting(spaces.get(space), inputs, seed, device)
+    if first is not None:
+        setting.job(first)
+    return _records(setting, iter(pairs), workers, executor, store)
+
+
+class Pool(Executor):
+    """Local worker processes, each with one torch thread, that can be replaced when they break.
+
+    A script needs no ``if __name__ == "__main__"`` for it, and workers end when this process does, however it ends.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._executor = self._start()
+
+    def _start(self) -> Any:
+        single = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+        return loky.ProcessPoolExecutor(
+            self.workers, initializer=_initialise, initargs=(os.getpid(),), env=single, timeout=None
+        )
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        with _without_interrupts():
+            return self._executor.submit(fn, *args, **kwargs)
+
+    def restart(self) -> None:
+        """Put new workers in place of broken ones."""
+        self._executor.shutdown(wait=True, kill_workers=True)
+        self._executor = self._start()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the workers, whatever they are at."""
+        self._executor.shutdown(wait=wait, kill_workers=True)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the scores of one proxy share; it travels to the workers as bytes."""
+
+    run: Run
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One score to compute, for the records at `indices` (position and architecture)."""
+
+    job: _Job
+    key: str
+    arch: Any
+    text: str
+    index: int
+
+
+class _Setting:
+    """What all scores of one call share, checked once."""
+
+    def __init__(self, space: SearchSpace[Any], inputs: str, seed: int, device: str) -> None:
+        self.space, self.inputs, self.seed, self.device = space, inputs, seed, device
+        self._jobs: Dict[int, Tuple[Proxy, _Job]] = {}
+
+    def job(self, proxy: Proxy) -> _Job:
+        found = self._jobs.get(id(proxy))
+        if found is None:
+            if len(self._jobs) >= 64:  # a search over tasks brings a new proxy every time
+                self._jobs.pop(next(iter(self._jobs)))
+            found = self._jobs[id(proxy)] = (proxy, self._make(proxy))
+        return found[1]
+
+    def _make(self, proxy: Proxy) -> _Job:
+        space = self.space
+        if space.kind not in proxy.kinds:
+            raise InputError(
+                f"proxy '{proxy.name}' scores networks of kind {' and '.join(proxy.kinds)}; {space.name} has "
+                f"kind {space.kind}"
+            )
+        if space.kind == "rnn":
+            # Sequences are synthetic: only their number is asked for.
+            batch, identity = torch.empty(proxy.images, 0), "synthetic"
+        else:
+            batch = images.load(self.inputs, proxy.images, proxy.profile.resolution)
+            identity = images.identity(self.inputs)
+        profile = {name: value for name, value in asdict(proxy.profile).items() if name != "name"}
+        settings = {"settings": proxy.settings, "profile": profile, "images": proxy.images}
+        settings["device"] = torch.device(self.device).type
+        run = Run(space.name, proxy.name, canonical(settings), identity, self.seed)
+        payload = cloudpickle.dumps((space, proxy, batch.numpy(), self.seed, self.device))
+        return _Job(run, payload)
+
+
+def _records(
+    setting: _Setting,
+    pairs: Iterator[Tuple[Any, Proxy]],
+    workers: Optional[int],
+    executor: Optional[Executor],
+    store: Union[str, Path, Store, None],
+) -> Iterator[Record]:
+    with contextlib.ExitStack() as stack:
+        kept = store if isinstance(store, Store) else stack.enter_context(Store(store))
+        count = workers or (1 if torch.device(setting.device).type != "cpu" else loky.cpu_count())
+        if executor is None and count > 1:
+            executor = stack.enter_context(Pool(count))
+        elif executor is not None and workers is None:
+            count = _capacity(executor)
+        failures: Dict[Tuple[Run, str], Row] = {}
+        waiting: Dict[Tuple[Run, str], List[Tuple[int, str]]] = {}
+
+        def finish(task: _Task, row: Row) -> Iterator[Record]:
+            identity = (task.job.run, task.key)
+            row = kept.put(task.job.run, task.key, row)
+            if row.status == "failed":
+                failures[identity] = row
+            yield _record(row, task.text, task.key, task.index)
+            for index, text in waiting.pop(identity, []):
+                yield _record(row, text, task.key, index, reused=True)
+
+        def todo() -> Iterator[Union[Record, _Task, None]]:
+            """Records that need no work, tasks for those that do, None for those that wait for a task under way."""
+            for index, (arch, proxy) in enumerate(pairs):
+                job = setting.job(proxy)
+                space = setting.space
+                arch = space.parse(arch) if isinstance(arch, str) else arch
+                key, text, reason = space.key(arch), space.format(arch), space.untrainable(arch)
+                identity = (job.run, key)
+                if reason:
+                    yield Record(text, key, -math.inf, "untrainable", reason, index=index)
+                elif identity in waiting:
+                    waiting[identity].append((index, text))
+                    yield None
+                else:
+                    row = failures.get(identity) or kept.get(job.run, key)
+                    if row is not None:
+                        yield _record(row, text, key, index, reused=True)
+                    else:
+                        waiting[identity] = []
+                        yield _Task(job, key, arch, text, index)
+
+        if executor is not None:
+            ahead = count + max(1, count // 2)
+            yield from _flow(todo(), executor, ahead, finish, lambda: sum(map(len, waiting.values())))
+            return
+        for item in todo():
+            if isinstance(item, Record):
+                yield item
+            elif item is not None:
+                yield from finish(item, _row(item.text, *_work(item.job.payload, cloudpickle.dumps(item.arch))))
+
+
+def _flow(
+    items: Iterator[Union[Record, _Task, None]],
+    executor: Executor,
+    ahead: int,
+    finish: Callable[[_Task, Row], Iterator[Record]],
+    parked: Callable[[], int],
+) -> Iterator[Record]:
+    """Keep `ahead` tasks in flight on the executor; whatever a broken worker took down is tried again alone."""
+    flying: Dict[Future[Any], _Task] = {}
+    suspects: Deque[_Task] = deque()
+    alone: Set[int] = set()
+    worked, broken, exhausted = False, 0, False
+
+    def submit(task: _Task) -> None:
+        arguments = (task.job.payload, cloudpickle.dumps(task.arch))
+        try:
+            future = executor.submit(_work, *arguments)
+        except BrokenExecutor as error:
+            # The workers died between two calls: the architecture had no part in it.
+            _restart(executor, error)
+            future = executor.submit(_work, *arguments)
+        flying[future] = task
+
+    try:
+        while True:
+            while not exhausted and not suspects and not alone and len(flying) < ahead and parked() < ahead:
+                try:
+                    item = next(items)
+                except StopIteration:
+                    exhausted = True
+                    break
+                if isinstance(item, Record):
+                    yield item
+                elif item is not None:
+                    submit(item)
+            if suspects and not flying:
+                task = suspects.popleft()
+                alone.add(task.index)
+                submit(task)
+            if not flying:
+                if exhausted:
+                    return
+                continue
+            done, _ = wait(list(flying), return_when=FIRST_COMPLETED)
+            trouble: Optional[BaseException] = None
+            for future in done:
+                task = flying.pop(future)
+                try:
+                    result = future.result()
+                except InputError:
+                    raise
+                except (Exception, CancelledError) as error:
+                    if isinstance(error, BrokenExecutor):
+                        trouble = error
+                    if task.index in alone:
+                        alone.discard(task.index)
+                        broken += 1
+                        if not worked and broken >= _HOPELESS:
+                            raise EngineError(f"no worker could score anything: {_line(error)}") from error
+                        reason = f"its worker died twice: {_line(error)}"
+                        yield from finish(task, Row(task.text, -math.inf, "failed", reason, 0.0))
+                    else:
+                        suspects.append(task)
+                    continue
+                worked = True
+                alone.discard(task.index)
+                yield from finish(task, _row(task.text, *result))
+            if trouble is not None:
+                suspects.extend(flying.values())
+                flying.clear()
+                _restart(executor, trouble)
+    finally:
+        for future in flying:
+            future.cancel()
+
+
+def _restart(executor: Executor, error: BaseException) -> None:
+    if not isinstance(executor, Pool):
+        raise EngineError(f"the executor broke: {_line(error)}") from error
+    executor.restart()
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach, so that only this one answers it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _initialise(parent: int) -> None:
+    """Prepare a worker process: no Ctrl-C, and an end when its parent has ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    if hasattr(os, "getppid") and os.name == "posix":
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def _work(payload: bytes, arch: bytes) -> Tuple[float, str, str, float, str]:
+    """Score one architecture; runs in a worker. Gives value, status, reason, core-seconds and details as JSON."""
+    space, proxy, batch, seed, device = _unpacked(payload)
+    clock = time.thread_time if torch.device(device).type == "cpu" else time.perf_counter
+    with _one_thread():
+        started = clock()
+        try:
+            network = spaces.build(space, cloudpickle.loads(arch), proxy.profile, seed).to(device)
+            score = proxy.measure(network, torch.from_numpy(batch.copy()).to(device), seed)
+            details = json.dumps(dict(score.details), allow_nan=False)
+        except InputError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a proxy may raise anything; the others go on
+            score, details = Score(-math.inf, "failed", _line(error)), "{}"
+        seconds = clock() - started
+    value = float(score.value)
+    if score.status != "ok" or not math.isfinite(value):
+        status = score.status if score.status != "ok" else "diverged"
+        return -math.inf, status, score.reason or f"the score is {value}", seconds, details
+    return value, "ok", "", seconds, details
+
+
+@lru_cache(maxsize=8)
+def _unpacked(payload: bytes) -> Any:
+    return cloudpickle.loads(payload)
+
+
+_threads_lock = threading.Lock()
+_threads_users = 0
+_threads_before = 1
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """One torch thread inside the block, whoever computes, so that a score does not depend on where it is computed."""
+    global _threads_users, _threads_before
+    with _threads_lock:
+        if _threads_users == 0:
+            _threads_before = torch.get_num_threads()
+        _threads_users += 1
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        with _threads_lock:
+            _threads_users -= 1
+            if _threads_users == 0:
+                torch.set_num_threads(_threads_before)
+
+
+def _capacity(executor: Executor) -> int:
+    """How many tasks an executor works on at once, as far as it says."""
+    cluster = getattr(executor, "_client", None)
+    if cluster is not None and hasattr(cluster, "ncores"):
+        return max(1, sum(cluster.ncores().values()))
+    return int(getattr(executor, "workers", 0) or getattr(executor, "_max_workers", 0) or loky.cpu_count())
+
+
+def _row(text: str, value: float, status: str, reason: str, seconds: float, details: str) -> Row:
+    return Row(text, value, status, reason, seconds, details)
+
+
+def _record(row: Row, text: str, key: str, index: int, reused: bool = False) -> Record:
+    return Record(text, key, row.score, row.status, row.reason, row.seconds, json.loads(row.details), index, reused)
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__

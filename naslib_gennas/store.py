@@ -1,0 +1,313 @@
+"""Scores that survive a crash: one SQLite file, written in the transaction that reports a score."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+
+import platformdirs
+
+from naslib_gennas import __version__
+from naslib_gennas.errors import InputError
+
+SCHEMA_VERSION = 1
+_APPLICATION = 0x474E4E53  # marks the file as ours, in SQLite's header
+_MEMORY = ":memory:"
+_WAIT = 30.0  # seconds that a writer waits for another process
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY, space TEXT NOT NULL, proxy TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    inputs TEXT NOT NULL, seed INTEGER NOT NULL, version TEXT NOT NULL, settings TEXT NOT NULL,
+    UNIQUE (space, fingerprint, inputs, seed, version)
+);
+CREATE TABLE IF NOT EXISTS scores (
+    run INTEGER NOT NULL REFERENCES runs (id), key TEXT NOT NULL, arch TEXT NOT NULL, score REAL NOT NULL,
+    status TEXT NOT NULL, reason TEXT NOT NULL, seconds REAL NOT NULL, details TEXT NOT NULL, created REAL NOT NULL,
+    PRIMARY KEY (run, key)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all scores of one call share; together with an architecture's key it is a score's identity.
+
+    Attributes:
+        space: name of the search space.
+        proxy: name of the proxy.
+        settings: everything else that decides the scores, as `canonical` JSON: the proxy's settings, profile, device.
+        inputs: identity of the input batch (see `images.identity`).
+        seed: of the scores.
+        version: of this package.
+    """
+
+    space: str
+    proxy: str
+    settings: str
+    inputs: str
+    seed: int
+    version: str = __version__
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the proxy's name and its settings."""
+        return hashlib.sha256(f"{self.proxy}\n{self.settings}".encode()).hexdigest()
+
+
+def canonical(settings: Mapping[str, Any]) -> str:
+    """One JSON text for equal settings: sorted keys, no spaces."""
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One score as the store keeps it; `details` is JSON."""
+
+    arch: str
+    score: float
+    status: str
+    reason: str
+    seconds: float
+    details: str = "{}"
+
+
+def default_path() -> Path:
+    """The store in the user's data folder."""
+    return Path(platformdirs.user_data_path("naslib-gennas")) / "scores.sqlite"
+
+
+class Store:
+    """Scores in a SQLite file that several processes may share; without a path, in memory.
+
+    A file that is damaged is set aside, what it still holds is taken over, and a warning says so. When the disk is
+    full later on, the store goes on in memory and warns; `lost` then says why.
+
+    Raises:
+        InputError: the file cannot be written, belongs to a newer version, or is not a store.
+    """
+
+    def __init__(self, path: Union[str, Path, None] = None) -> None:
+        self.path: Optional[Path] = None if path is None else Path(path).expanduser().absolute()
+        self.lost = ""
+        self._runs: Dict[Run, int] = {}
+        self._database = _memory() if self.path is None else _open(self.path)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; everything reported is in it already."""
+        self._database.close()
+
+    def get(self, run: Run, key: str) -> Optional[Row]:
+        """The score of an architecture in a run, or None; one that failed counts as none, so that it is tried again."""
+        query = "SELECT arch, score, status, reason, seconds, details FROM scores WHERE run = ? AND key = ?"
+        found = self._do(lambda: self._database.execute(query, (self._run(run), key)).fetchone())
+        return None if found is None or found[2] == "failed" else Row(*found)
+
+    def put(self, run: Run, key: str, row: Row) -> Row:
+        """Write a score and commit; the score that another process has written meanwhile stays, and is given back."""
+
+        def write() -> Row:
+            with self._database:
+                self._database.execute(
+                    "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                    " arch = excluded.arch, score = excluded.score, status = excluded.status,"
+                    " reason = excluded.reason, seconds = excluded.seconds, details = excluded.details,"
+                    " created = excluded.created WHERE scores.status = 'failed'",
+                    (
+                        *(self._run(run), key, row.arch, row.score),
+                        *(row.status, row.reason, row.seconds, row.details, time.time()),
+                    ),
+                )
+            return self.get(run, key) or row
+
+        return self._do(write)
+
+    def runs(self) -> List[Dict[str, Any]]:
+        """One mapping a run: what it was, how many scores, how many of them not ok, when the last came."""
+        query = (
+            "SELECT id, space, proxy, fingerprint, inputs, seed, version, COUNT(key) AS scores,"
+            " SUM(status <> 'ok') AS not_ok, SUM(seconds) AS seconds, MAX(created) AS last"
+            " FROM runs LEFT JOIN scores ON run = id GROUP BY id ORDER BY id"
+        )
+        return [dict(zip(_names(cursor), values)) for cursor in [self._database.execute(query)] for values in cursor]
+
+    def rows(self, **chosen: Any) -> Iterator[Dict[str, Any]]:
+        """Every score, one mapping each, of the runs whose columns have the chosen values: ``rows(space="darts")``."""
+        where, values = _where(chosen)
+        query = (
+            "SELECT space, proxy, inputs, seed, version, fingerprint, key, arch, score, status, reason, seconds,"
+            f" details, created FROM scores JOIN runs ON run = id{where} ORDER BY id, key"
+        )
+        cursor = self._database.execute(query, values)
+        for found in cursor:
+            yield dict(zip(_names(cursor), found))
+
+    def prune(self, **chosen: Any) -> int:
+        """Delete the scores of the runs whose columns have the chosen values, and shrink the file.
+
+        Args:
+            chosen: columns of a run (`space`, `proxy`, `inputs`, `seed`, `version`); ``version_not`` keeps one version;
+                ``status`` chooses scores by their status.
+
+        Returns:
+            How many scores were deleted.
+        """
+        where, values = _where(chosen)
+        with self._database:
+            deleted = self._database.execute(
+                f"DELETE FROM scores WHERE (run, key) IN (SELECT run, key FROM scores JOIN runs ON run = id{where})",
+                values,
+            ).rowcount
+            self._database.execute("DELETE FROM runs WHERE id NOT IN (SELECT run FROM scores)")
+        self._runs.clear()
+        self._database.execute("VACUUM")
+        return deleted
+
+    def _run(self, run: Run) -> int:
+        if run not in self._runs:
+            identity = (run.space, run.fingerprint, run.inputs, run.seed, run.version)
+            with self._database:
+                self._database.execute(
+                    "INSERT OR IGNORE INTO runs (space, fingerprint, inputs, seed, version, proxy, settings)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (*identity, run.proxy, run.settings),
+                )
+                found = self._database.execute(
+                    "SELECT id FROM runs WHERE (space, fingerprint, inputs, seed, version) = (?, ?, ?, ?, ?)", identity
+                )
+                self._runs[run] = int(found.fetchone()[0])
+        return self._runs[run]
+
+    def _do(self, action: Callable[[], Any]) -> Any:
+        """Do it; where the file fails, go on in memory and say so."""
+        try:
+            return action()
+        except sqlite3.DatabaseError as error:
+            if self.path is None or self.lost:
+                raise
+            self.lost = f"the store '{self.path}' cannot be used any more ({error}); going on in memory"
+            warnings.warn(f"{self.lost}: scores from here on are not kept after this run", RuntimeWarning, stacklevel=4)
+            with contextlib.suppress(sqlite3.Error):
+                self._database.close()
+            self._runs.clear()
+            self._database = _memory()
+            return action()
+
+
+def _where(chosen: Mapping[str, Any]) -> Tuple[str, List[Any]]:
+    columns = ("space", "proxy", "inputs", "seed", "version", "fingerprint", "status")
+    terms, values = [], []
+    for name, value in chosen.items():
+        column, _, negated = name.partition("_not")
+        if column not in columns:
+            raise ValueError(f"a score has no column '{column}'")
+        terms.append(f"{column} {'<>' if name.endswith('_not') else '='} ?")
+        values.append(value)
+    return (f" WHERE {' AND '.join(terms)}" if terms else ""), values
+
+
+def _names(cursor: sqlite3.Cursor) -> List[str]:
+    return [column[0] for column in cursor.description]
+
+
+def _memory() -> sqlite3.Connection:
+    database = sqlite3.connect(_MEMORY, check_same_thread=False)
+    database.executescript(_SCHEMA)
+    return database
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"store '{path}': the folder cannot be made: {error.strerror}") from None
+    try:
+        return _connect(path)
+    except sqlite3.OperationalError as error:
+        raise InputError(
+            f"store '{path}' cannot be written: {error}; give another file with --store, or free the disk"
+        ) from None
+    except sqlite3.DatabaseError as error:
+        return _rescued(path, error)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(str(path), timeout=_WAIT, check_same_thread=False)
+    try:
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        application = database.execute("PRAGMA application_id").fetchone()[0]
+        if application not in (0, _APPLICATION) or (application == 0 and _tables(database)):
+            raise InputError(f"store '{path}' is a database of another program; give another file with --store")
+        if version > SCHEMA_VERSION:
+            raise InputError(
+                f"store '{path}' has format {version}, made by a newer version of this package (this one, "
+                f"{__version__}, reads up to {SCHEMA_VERSION}); update the package or give another file with --store"
+            )
+        database.execute("PRAGMA journal_mode = WAL")
+        # With WAL a commit survives the death of the process; only a power cut can undo the last ones.
+        database.execute("PRAGMA synchronous = NORMAL")
+        if version < SCHEMA_VERSION:
+            database.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {_APPLICATION};"
+                f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
+        with database:  # a full disk or a read-only file shows now, before any work is done
+            database.execute("CREATE TABLE IF NOT EXISTS probe (x BLOB)")
+            database.execute("INSERT INTO probe VALUES (zeroblob(65536))")
+            database.execute("DROP TABLE probe")
+        if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("database disk image is malformed")
+        return database
+    except BaseException:
+        database.close()
+        raise
+
+
+def _tables(database: sqlite3.Connection) -> int:
+    return int(database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0])
+
+
+def _rescued(path: Path, error: Exception) -> sqlite3.Connection:
+    """A new store in place of a damaged one, with all that can still be read; the damaged file is kept beside it."""
+    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+    for ending in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(f"{path}{ending}", f"{aside}{ending}")
+    database = _connect(path)
+    saved = _salvage(aside, database)
+    warnings.warn(
+        f"the store '{path}' was damaged ({error}); {saved} scores were rescued into a new one, the damaged file is "
+        f"kept as '{aside.name}'",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+    return database
+
+
+def _salvage(damaged: Path, database: sqlite3.Connection) -> int:
+    """Copy every row that can still be read, from both ends of each table up to what is damaged."""
+    saved = 0
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(str(damaged))) as source:
+        for table, order in (("runs", "id"), ("scores", "run, key")):
+            for direction in ("", " DESC"):
+                by = ", ".join(f"{column}{direction}" for column in order.split(", "))
+                with contextlib.suppress(sqlite3.Error), database:
+                    for row in source.execute(f"SELECT * FROM {table} ORDER BY {by}"):
+                        marks = ", ".join("?" * len(row))
+                        inserted = database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount
+                        saved += inserted if table == "scores" else 0
+    return saved
