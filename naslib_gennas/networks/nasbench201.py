@@ -73,31 +73,55 @@ class Cell(nn.Module):
 
     def __init__(self, operations: Sequence[str], edges: Sequence[int], channels: int) -> None:
         super().__init__()
-        self.operations = nn.ModuleDict({str(index): operation(operations[index], channels) for index in edges})
-        self._plan = [(EDGES[index][0], EDGES[index][1], str(index)) for index in edges]
+        self.operations = nn.ModuleDict()
+        # For each node: its incoming edges as (from node, module's name or None for skip_connect, starts with ReLU).
+        self._plan: List[List[Tuple[int, Optional[str], bool]]] = [[], [], [], []]
+        for index in edges:
+            source, target = EDGES[index]
+            name = operations[index]
+            if name == "skip_connect":
+                self._plan[target].append((source, None, False))
+            else:
+                self.operations[str(index)] = operation(name, channels)
+                self._plan[target].append((source, str(index), name.startswith("nor_conv")))
+        for terms in self._plan:
+            # Fresh tensors first: the others are added to them in place.
+            terms.sort(key=lambda term: term[1] is None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         nodes: List[Optional[torch.Tensor]] = [x, None, None, None]
-        for source, target, name in self._plan:
-            value = nodes[source]
-            assert value is not None
-            value = self.operations[name](value)
-            nodes[target] = value if nodes[target] is None else nodes[target] + value
+        # Every convolution starts with a ReLU of its source node: computed once a node.
+        rectified: List[Optional[torch.Tensor]] = [None] * 4
+        for target in (1, 2, 3):
+            total, fresh = None, False
+            for source, name, rectify in self._plan[target]:
+                value = nodes[source]
+                assert value is not None
+                if rectify:
+                    if rectified[source] is None:
+                        rectified[source] = torch.relu(value)
+                    value = rectified[source]
+                if name is not None:
+                    value = self.operations[name](value)
+                if total is None:
+                    total, fresh = value, name is not None
+                else:
+                    total = total.add_(value) if fresh else total + value
+                    fresh = True
+            nodes[target] = total
         output = nodes[3]
         # A cell without a path from input to output gives zeros, as its `none` operations do.
         return torch.zeros_like(x) if output is None else output
 
 
 def operation(name: str, channels: int) -> nn.Module:
-    """The module of an operation that keeps `channels` channels."""
-    if name == "skip_connect":
-        return nn.Identity()
+    """The module of an operation that keeps `channels` channels; a convolution's leading ReLU is left to the cell."""
     if name == "avg_pool_3x3":
         return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
     kernel = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}[name]
     # Statistics of the batch in evaluation too, and no affine parameters: what NAS-Bench-201's own cells have.
     norm = nn.BatchNorm2d(channels, affine=False, track_running_stats=False)
-    return nn.Sequential(nn.ReLU(), nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False), norm)
+    return nn.Sequential(nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False), norm)
 
 
 class Reduction(nn.Module):
