@@ -1,3 +1,43 @@
-"""Score neural architectures without labels, in seconds (GenNAS, arXiv:2108.01899)."""
+"""Score neural architectures without labels, in seconds (GenNAS, arXiv:2108.01899).
+
+naslib_gennas.score("nasbench201", "|nor_conv_3x3~0|+|...")   # one architecture
+naslib_gennas.rank("nasbench201", n=64)                       # a sample, compared with its true accuracy
+naslib_gennas.score_network(module)                           # any torch module that takes images
+naslib_gennas.register()                                      # a measure of NASLib
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, List
 
 __version__ = "0.1.0"
+__all__ = ["InputError", "rank", "register", "score", "score_network"]
+
+if TYPE_CHECKING:
+    from naslib_gennas.errors import InputError
+    from naslib_gennas.own_network import score_network
+    from naslib_gennas.plugin.measure import register
+    from naslib_gennas.ranking import rank
+    from naslib_gennas.scoring import score
+
+# Imported when used: torch takes seconds to load.
+_HOMES = {
+    "InputError": "naslib_gennas.errors",
+    "rank": "naslib_gennas.ranking",
+    "register": "naslib_gennas.plugin.measure",
+    "score": "naslib_gennas.scoring",
+    "score_network": "naslib_gennas.own_network",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'naslib_gennas' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,436 @@
+"""The command `gennas`: parses, calls, prints. What it does is in the modules that it calls."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, Callable, Iterator, List, Optional
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from typer.core import TyperGroup
+from typing_extensions import Annotated
+
+from naslib_gennas import __version__
+from naslib_gennas.errors import InputError
+
+# Everything else of the package is imported inside the commands: --help does not need the seconds that torch takes.
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+USER_MISTAKE = 2
+INTERRUPTED = 130
+
+
+class _Group(TyperGroup):
+    """Turns a user's mistake into one line and exit code 2, and an interrupt into one line and exit code 130."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            with _terminable(), _warnings_in_a_line():
+                return super().invoke(ctx)
+        except InputError as error:
+            errors.print(f"[bold red]Error:[/] {escape(str(error))}")
+            raise typer.Exit(USER_MISTAKE) from None
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `gennas ... | head`
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt as interrupt:
+            errors.print(f"\n[bold yellow]Stopped.[/] {escape(str(interrupt))}")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Score neural architectures without labels (GenNAS, arXiv:2108.01899).\n\n"
+    "Example: [bold]gennas rank nasbench201[/]",
+)
+
+
+def main() -> None:
+    """What `gennas` and ``python -m naslib_gennas`` run."""
+    app(prog_name="gennas")
+
+
+# -------------------------------------------------------------------------------------------------- what commands share
+
+SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="Search space (`gennas spaces` lists them).")]
+ProxyName = Annotated[
+    Optional[str],
+    typer.Option(
+        "--proxy", metavar="NAME", help="gennas-TASK or a baseline.", show_default="gennas-combo, RNNs gennas-nlp-combo"
+    ),
+]
+ProfileName = Annotated[
+    Optional[str],
+    typer.Option(
+        "--profile", metavar="NAME", help="paper, fast, or a YAML file of your own.", show_default="the proxy's own"
+    ),
+]
+Inputs = Annotated[
+    str, typer.Option("--inputs", metavar="NAME", help="Input batch: photos, noise, cifar:FOLDER or FILE.npy.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the sample and of the scores.")]
+Workers = Annotated[Optional[int], typer.Option("--workers", min=1, help="Processes.", show_default="one a core")]
+Device = Annotated[str, typer.Option("--device", help="Where to train: cpu, cuda, cuda:1, ...")]
+StoreFile = Annotated[
+    Optional[Path],
+    typer.Option("--store", metavar="FILE", help="Where scores are kept.", show_default="in the user's data folder"),
+]
+JsonFile = Annotated[
+    Optional[str], typer.Option("--json", metavar="FILE|-", help="Also write the result as JSON; - : to stdout, alone.")
+]
+
+
+def output(json: Optional[str]) -> Console:
+    """Where a command prints for people: stdout, or stderr where stdout is for JSON alone."""
+    if json is not None and json != "-":
+        from naslib_gennas import report
+
+        report.check_writable(json)
+    return errors if json == "-" else Console(highlight=False, soft_wrap=True)
+
+
+def emit(content: Any, json: Optional[str]) -> None:
+    """Write a result as JSON where `--json` says."""
+    if json is None:
+        return
+    from naslib_gennas import report
+
+    if json == "-":
+        print(report.to_json(content), flush=True)
+    else:
+        try:
+            report.write_json(json, content)
+        except OSError as error:
+            raise InputError(f"output file '{json}' cannot be written: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def progress_bar(
+    console: Console, what: str, total: Optional[int] = None
+) -> Iterator[Callable[[int, Optional[int], str], None]]:
+    """A live progress bar with rate and time left; gives ``advance(done, total, note)``."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(what, total=total, rate="", note="")
+
+        def advance(done: int, total: Optional[int] = None, note: str = "") -> None:
+            elapsed = bar.tasks[0].elapsed or 0.0
+            rate = f"{done / elapsed:.2f}/s" if elapsed > 0 else ""
+            bar.update(task, completed=done, total=total, rate=rate, note=note)
+
+        yield advance
+
+
+def columns(*names: str, **styles: Any) -> Table:
+    """A plain table with a header."""
+    table = Table(box=None, pad_edge=False, **styles)
+    for name in names:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends a command the way Ctrl-C does: everything finished is kept."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt("terminated")
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Our warnings are for the user: one line, without the place in the code."""
+
+    def show(message: Any, category: Any, *place: Any, **more: Any) -> None:
+        if issubclass(category, RuntimeWarning):
+            errors.print(f"[bold yellow]Warning:[/] {escape(str(message))}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"gennas {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+# ------------------------------------------------------------------------------------------------------------- commands
+
+
+@app.command()
+def rank(
+    space: SpaceName,
+    proxy: ProxyName = None,
+    n: Annotated[Optional[int], typer.Option("--n", min=1, help="Architectures to draw.", show_default="64")] = None,
+    seed: Seed = 0,
+    truth: Annotated[
+        str,
+        typer.Option(
+            "--truth",
+            metavar="FILE[:COLUMN]",
+            help="Ground truth: analog-nasbench, a CSV or JSON table, a benchmark file, or none.",
+        ),
+    ] = "installed",
+    lower_is_better: Annotated[
+        Optional[bool],
+        typer.Option(
+            "--lower-is-better/--higher-is-better", help="Of the truth.", show_default="as the column's name says"
+        ),
+    ] = None,
+    archs: Annotated[
+        Optional[Path], typer.Option("--archs", metavar="FILE", help="Rank these: one a line, or a CSV or JSON table.")
+    ] = None,
+    inputs: Inputs = "photos",
+    profile: ProfileName = None,
+    workers: Workers = None,
+    device: Device = "cpu",
+    top: Annotated[float, typer.Option("--top", help="Percent, of the retrieval.")] = 10.0,
+    store: StoreFile = None,
+    out: Annotated[
+        Optional[Path],
+        typer.Option("--out", metavar="DIR", help="Run folder.", show_default="a new one in gennas-runs/"),
+    ] = None,
+    json: JsonFile = None,
+) -> None:
+    """Rank a sample of architectures without labels, and compare the order with their true accuracy.
+
+    Example: [bold]gennas rank nasbench201 --n 100 --truth nasbench201.csv:cifar100_test_acc[/]
+    """
+    from naslib_gennas import ranking, report, spaces
+    from naslib_gennas.store import default_path
+
+    console = output(json)
+    with progress_bar(console, f"Ranking {space}") as advance:
+        try:
+            result = ranking.rank(
+                space,
+                proxy,
+                n,
+                truth=None if truth == "none" else truth,
+                archs=archs,
+                inputs=inputs,
+                seed=seed,
+                profile=profile,
+                workers=workers,
+                store=store or default_path(),
+                device=device,
+                out=out or report.new_folder(f"rank-{spaces.get(space).name}"),
+                top_percent=top,
+                higher_is_better=None if lower_is_better is None else not lower_is_better,
+                progress=lambda record, done, total: advance(done, total),
+            )
+        except ranking.Interrupted as stopped:
+            done = stopped.ranking
+            emit(done.to_json(), json)
+            raise KeyboardInterrupt(
+                f"{done.n} scores are in {done.folder} and in the store: the same command again goes on from there."
+            ) from None
+    _print_ranking(console, result)
+    emit(result.to_json(), json)
+
+
+def _print_ranking(console: Console, result: Any) -> None:
+    from naslib_gennas.report import rounded
+
+    console.print(
+        f"{result.n} architectures of {result.space}, {result.proxy} ({result.profile['name']} profile, inputs "
+        f"{result.inputs}, seed {result.seed}): {result.wall_seconds:.1f} s, {result.core_seconds:.1f} core-seconds"
+        + (f", {result.reused} scores known before" if result.reused else "")
+    )
+    for status in ("diverged", "untrainable", "failed"):
+        count = sum(row.status == status for row in result.architectures)
+        if count:
+            console.print(f"{count} {status}: ranked last")
+    if result.truth is not None:
+        direction = "higher" if result.truth["higher_is_better"] else "lower"
+        matched = f"{result.truth['matched']} of {result.n} matched"
+        console.print(f"Truth: {escape(result.truth['name'])} ({direction} is better), {matched}")
+        table = columns("agreement", "value", "95% interval")
+        for name, estimate in (
+            ("Spearman rho", result.spearman),
+            ("Kendall tau", result.kendall),
+            (f"retrieval of the top {result.top_percent:g}%", result.retrieval),
+            ("regret of the first", result.regret),
+        ):
+            value, _, interval = str(estimate).partition(" ")
+            table.add_row(name, value, escape(interval))
+        console.print(table)
+    table = columns("top five", "score", *(["truth"] if result.truth is not None else []))
+    for row in result.architectures[:5]:
+        table.add_row(
+            escape(row.arch), rounded(row.score), *([rounded(row.truth, 2)] if result.truth is not None else [])
+        )
+    console.print(table)
+    if result.folder is not None:
+        console.print(
+            f"Written to {result.folder}: scores.csv, result.json" + (", scatter.png" * (result.truth is not None))
+        )
+
+
+@app.command()
+def score(
+    space: SpaceName,
+    archs: Annotated[List[str], typer.Argument(metavar="ARCH...", help="Architectures, in the space's notation.")],
+    proxy: ProxyName = None,
+    seed: Seed = 0,
+    inputs: Inputs = "photos",
+    profile: ProfileName = None,
+    workers: Workers = None,
+    device: Device = "cpu",
+    store: StoreFile = None,
+    json: JsonFile = None,
+) -> None:
+    """Score architectures without labels; higher is better.
+
+    Example: [bold]gennas score nasbench201 '|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|'[/]
+    """
+    from naslib_gennas import ranking
+    from naslib_gennas.report import rounded
+    from naslib_gennas.store import default_path
+
+    console = output(json)
+    with progress_bar(console, f"Scoring {space}") as advance:
+        result = ranking.rank(
+            space,
+            proxy,
+            truth=None,
+            archs=archs,
+            inputs=inputs,
+            seed=seed,
+            profile=profile,
+            workers=workers or (1 if len(archs) == 1 else None),
+            store=store or default_path(),
+            device=device,
+            progress=lambda record, done, total: advance(done, total),
+        )
+    table = columns("architecture", "score", "status", "core-seconds")
+    for row in result.architectures:
+        status = row.status if not row.reason else f"{row.status}: {row.reason}"
+        table.add_row(escape(row.arch), rounded(row.score, 6), escape(status), f"{row.seconds:.2f}")
+    console.print(table)
+    emit(result.to_json(), json)
+
+
+@app.command()
+def spaces(json: JsonFile = None) -> None:
+    """List the search spaces: size, stages, notation, mutation, and which ground truth is installed.
+
+    Example: [bold]gennas spaces --json -[/]
+    """
+    from naslib_gennas import spaces as known
+    from naslib_gennas import truth
+
+    console = output(json)
+    content = []
+    for name in known.names():
+        space = known.get(name)
+        about = {key: getattr(space, key) for key in ("name", "kind", "count", "stages", "notation", "mutation")}
+        content.append({**about, "truth": truth.installed(space)})
+    for about in content:
+        size = "unbounded" if about["count"] is None else f"{about['count']:,} architectures"
+        stages = f"{about['stages'] or 'several'} stages"
+        console.print(f"[bold]{about['name']}[/]  {about['kind']}, {size}, {stages}")
+        for label in ("notation", "mutation"):
+            if about[label]:
+                console.print(f"  {label}: {escape(str(about[label]))}")
+        console.print(f"  installed truth: {', '.join(about['truth']) or 'none'}")
+    emit(content, json)
+
+
+tasks_app = typer.Typer(cls=_Group, help="List the proxy tasks, or show one.\n\nExample: [bold]gennas tasks[/]")
+app.add_typer(tasks_app, name="tasks", invoke_without_command=True)
+
+
+@tasks_app.callback()
+def tasks(context: typer.Context, json: JsonFile = None) -> None:
+    """List the proxy tasks (`gennas-TASK` is the proxy of each), or show one.
+
+    Example: [bold]gennas tasks show combo --plot combo.png[/]
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from naslib_gennas import tasks as known
+
+    console = output(json)
+    content = [{"name": name, "kind": known.get(name).kind, "shipped": True} for name in known.names()]
+    content += [{"name": name, "kind": "cnn", "shipped": False} for name in known.SINGLE_SIGNALS]
+    console.print("Tasks: " + ", ".join(f"{about['name']} ({about['kind']})" for about in content if about["shipped"]))
+    console.print("Single signals of table 1, at stage 3 (or 1, 2 as SIGNAL@1): " + ", ".join(known.SINGLE_SIGNALS))
+    console.print(
+        "A YAML file of your own works wherever a name does; `gennas tasks show NAME` prints one to start from."
+    )
+    emit(content, json)
+
+
+@tasks_app.command("show")
+def show_task(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A task or a YAML file.")],
+    plot: Annotated[
+        Optional[Path], typer.Option("--plot", metavar="FILE", help="Draw the targets into a picture.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the targets that are drawn.")] = 0,
+    json: JsonFile = None,
+) -> None:
+    """Print a task as YAML, and draw its targets as the paper's figure 3 does.
+
+    Example: [bold]gennas tasks show search-N --plot search-N.png[/]
+    """
+    import yaml
+
+    from naslib_gennas import report
+    from naslib_gennas import tasks as known
+
+    console = output(json)
+    task = known.get(name)
+    text = known.dump(task)
+    if plot is not None:
+        report.check_writable(plot)
+        report.plot_task(task, plot, seed=seed)
+    console.print(text, markup=False, end="")
+    if plot is not None:
+        errors.print(f"Targets drawn into {plot}")
+    emit({"name": task.name, **yaml.safe_load(text)}, json)
