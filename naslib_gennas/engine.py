@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import inspect
 import json
 import math
 import os
+import re
 import signal
 import threading
 import time
@@ -14,7 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple, Union
+from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
 
 import cloudpickle
 import loky
@@ -28,6 +31,11 @@ from naslib_gennas.store import Row, Run, Store, canonical
 
 # So many architectures in a row may break the workers with none scored before the engine calls the workers broken.
 _HOPELESS = 3
+
+
+_REFUSED = "refused"
+# Seconds that a scheduler has for its answer.
+_ANSWER = 10
 
 
 class EngineError(RuntimeError):
@@ -65,7 +73,7 @@ def score_one(
     space: Any,
     arch: Any,
     proxy: Union[str, Proxy],
-    inputs: str = "photos",
+    inputs: Optional[str] = None,
     seed: int = 0,
     device: str = "cpu",
     store: Union[str, Path, Store, None] = None,
@@ -79,7 +87,7 @@ def score_many(
     architectures: Iterable[Any],
     proxy: Union[str, Proxy],
     *,
-    inputs: str = "photos",
+    inputs: Optional[str] = None,
     seed: int = 0,
     workers: Optional[int] = None,
     executor: Optional[Executor] = None,
@@ -96,7 +104,7 @@ def score_many(
         space: a search space or its name.
         architectures: architectures of the space, or texts in its notation; taken from lazily, a few ahead.
         proxy: a proxy or its name.
-        inputs: the input batch (see `images.load`).
+        inputs: the input batch (see `images.load`); None: the proxy's usual one.
         seed: of initialisation, targets and noise; every architecture is scored under the same.
         workers: processes, each with one torch thread; None: one a core; 1: no other process, scores come in order.
         executor: where to compute instead of in own processes: any executor, such as Dask's `Client.get_executor()`.
@@ -125,7 +133,7 @@ def score_pairs(
     space: Any,
     pairs: Iterable[Tuple[Any, Proxy]],
     *,
-    inputs: str = "photos",
+    inputs: Optional[str] = None,
     seed: int = 0,
     workers: Optional[int] = None,
     executor: Optional[Executor] = None,
@@ -176,6 +184,44 @@ class Pool(Executor):
         self._executor.shutdown(wait=wait, kill_workers=True)
 
 
+@contextlib.contextmanager
+def cluster(address: str, workers: Optional[int] = None) -> Iterator[Executor]:
+    """An executor on a cluster, through Dask (the extra `cluster`), while the block lasts.
+
+    Args:
+        address: of a running Dask scheduler, such as ``tcp://host:8786``; or "slurm": start workers of one core each
+            through SLURM, as the user's Dask configuration says (``jobqueue.slurm``: queue, walltime, memory).
+        workers: how many to start on SLURM (4).
+
+    Raises:
+        InputError: Dask is not installed, or the scheduler does not answer.
+    """
+    extra = "pip install 'naslib-gennas[cluster]'"
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError(f"scheduler '{address}' needs Dask: {extra}") from None
+    with contextlib.ExitStack() as stack:
+        target: Any = address
+        if address == "slurm":
+            try:
+                from dask_jobqueue import SLURMCluster
+            except ImportError:
+                raise InputError(f"scheduler 'slurm' needs dask-jobqueue: {extra}") from None
+            try:
+                target = stack.enter_context(SLURMCluster(cores=1, processes=1))
+                target.scale(workers or 4)
+            except (OSError, ValueError, RuntimeError) as error:
+                raise InputError(f"scheduler 'slurm' could not be used: {_line(error)}") from None
+        try:
+            client = stack.enter_context(Client(target, timeout=_ANSWER, set_as_default=False))
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(
+                f"scheduler '{address}' does not answer: {_line(error)}; it takes an address such as tcp://host:8786"
+            ) from None
+        yield client.get_executor()
+
+
 @dataclass(frozen=True)
 class _Job:
     """What the scores of one proxy share; it travels to the workers as bytes."""
@@ -198,7 +244,7 @@ class _Task:
 class _Setting:
     """What all scores of one call share, checked once."""
 
-    def __init__(self, space: SearchSpace[Any], inputs: str, seed: int, device: str) -> None:
+    def __init__(self, space: SearchSpace[Any], inputs: Optional[str], seed: int, device: str) -> None:
         self.space, self.inputs, self.seed, self.device = space, inputs, seed, device
         self._jobs: Dict[int, Tuple[Proxy, _Job]] = {}
 
@@ -221,14 +267,42 @@ class _Setting:
             # Sequences are synthetic: only their number is asked for.
             batch, identity = torch.empty(proxy.images, 0), "synthetic"
         else:
-            batch = images.load(self.inputs, proxy.images, proxy.profile.resolution)
-            identity = images.identity(self.inputs)
-        profile = {name: value for name, value in asdict(proxy.profile).items() if name != "name"}
-        settings = {"settings": proxy.settings, "profile": profile, "images": proxy.images}
-        settings["device"] = torch.device(self.device).type
+            name = self.inputs or proxy.inputs
+            batch, identity = images.load(name, proxy.images, proxy.profile.resolution), images.identity(name)
+        settings = {
+            "settings": proxy.settings,
+            "profile": {name: value for name, value in asdict(proxy.profile).items() if name != "name"},
+            "images": proxy.images,
+            "device": torch.device(self.device).type,
+            **_foreign_code(space, proxy),
+        }
         run = Run(space.name, proxy.name, canonical(settings), identity, self.seed)
         payload = cloudpickle.dumps((space, proxy, batch.numpy(), self.seed, self.device))
         return _Job(run, payload)
+
+
+def _foreign_code(space: SearchSpace[Any], proxy: Proxy) -> Dict[str, str]:
+    """A digest of a search space and of a measure that are not this package's: the user may change them."""
+    cells = [cell.cell_contents for cell in getattr(proxy.measure, "__closure__", None) or () if _filled(cell)]
+    parts: List[Any] = [type(space), proxy.measure, *(value for value in cells if inspect.isfunction(value))]
+    home = __name__.partition(".")[0]
+    foreign = [_source(part) for part in parts if part.__module__.partition(".")[0] != home]
+    return {"code": hashlib.sha256("\n".join(foreign).encode()).hexdigest()} if foreign else {}
+
+
+def _source(part: Any) -> str:
+    try:
+        return inspect.getsource(part)
+    except (OSError, TypeError):  # typed into an interpreter
+        return str(part.__qualname__)
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
 
 
 def _records(
@@ -248,13 +322,16 @@ def _records(
         failures: Dict[Tuple[Run, str], Row] = {}
         waiting: Dict[Tuple[Run, str], List[Tuple[int, str]]] = {}
 
-        def finish(task: _Task, row: Row) -> Iterator[Record]:
-            identity = (task.job.run, task.key)
+        def keep(task: _Task, row: Row) -> Row:
             row = kept.put(task.job.run, task.key, row)
             if row.status == "failed":
-                failures[identity] = row
+                failures[task.job.run, task.key] = row
+            return row
+
+        def finish(task: _Task, row: Row) -> Iterator[Record]:
+            row = keep(task, row)
             yield _record(row, task.text, task.key, task.index)
-            for index, text in waiting.pop(identity, []):
+            for index, text in waiting.pop((task.job.run, task.key), []):
                 yield _record(row, text, task.key, index, reused=True)
 
         def todo() -> Iterator[Union[Record, _Task, None]]:
@@ -262,7 +339,7 @@ def _records(
             for index, (arch, proxy) in enumerate(pairs):
                 job = setting.job(proxy)
                 space = setting.space
-                arch = space.parse(arch) if isinstance(arch, str) else arch
+                arch = space.parse(arch) if isinstance(arch, (str, Mapping)) else arch
                 key, text, reason = space.key(arch), space.format(arch), space.untrainable(arch)
                 identity = (job.run, key)
                 if reason:
@@ -278,43 +355,44 @@ def _records(
                         waiting[identity] = []
                         yield _Task(job, key, arch, text, index)
 
-        if executor is not None:
-            ahead = count + max(1, count // 2)
-            yield from _flow(todo(), executor, ahead, finish, lambda: sum(map(len, waiting.values())))
+        if executor is None:
+            worked = False
+            for item in todo():
+                if isinstance(item, Record):
+                    yield item
+                elif item is not None:
+                    result = _work(item.job.payload, cloudpickle.dumps(item.arch))
+                    yield from finish(item, _row(item, result, worked))
+                    worked = True
             return
-        for item in todo():
-            if isinstance(item, Record):
-                yield item
-            elif item is not None:
-                yield from finish(item, _row(item.text, *_work(item.job.payload, cloudpickle.dumps(item.arch))))
-
-
-def _flow(
-    items: Iterator[Union[Record, _Task, None]],
-    executor: Executor,
-    ahead: int,
-    finish: Callable[[_Task, Row], Iterator[Record]],
-    parked: Callable[[], int],
-) -> Iterator[Record]:
-    """Keep `ahead` tasks in flight on the executor; whatever a broken worker took down is tried again alone."""
-    flying: Dict[Future[Any], _Task] = {}
-    suspects: Deque[_Task] = deque()
-    alone: Set[int] = set()
-    worked, broken, exhausted = False, 0, False
-
-    def submit(task: _Task) -> None:
-        arguments = (task.job.payload, cloudpickle.dumps(task.arch))
+        flow = _Flow(executor, count + max(1, count // 2))
         try:
-            future = executor.submit(_work, *arguments)
-        except BrokenExecutor as error:
-            # The workers died between two calls: the architecture had no part in it.
-            _restart(executor, error)
-            future = executor.submit(_work, *arguments)
-        flying[future] = task
+            yield from flow.run(todo(), finish, lambda: sum(map(len, waiting.values())))
+        finally:
+            for task, result in flow.drain():
+                keep(task, _row(task, result, True))
 
-    try:
+
+class _Flow:
+    """Tasks on an executor: a bounded number at once, and whatever a broken worker took down tried again alone."""
+
+    def __init__(self, executor: Executor, ahead: int) -> None:
+        self.executor, self.ahead = executor, ahead
+        self.flying: Dict[Future[Any], _Task] = {}
+        self.suspects: Deque[_Task] = deque()
+        self.alone: Optional[_Task] = None
+        self.worked, self.broken = False, 0
+
+    def run(
+        self,
+        items: Iterator[Union[Record, _Task, None]],
+        finish: Callable[[_Task, Row], Iterator[Record]],
+        parked: Callable[[], int],
+    ) -> Iterator[Record]:
+        """Work on all items and give their records; `parked` says how many wait for an isomorphic architecture."""
+        exhausted = False
         while True:
-            while not exhausted and not suspects and not alone and len(flying) < ahead and parked() < ahead:
+            while not (exhausted or self.suspects or self.alone) and max(len(self.flying), parked()) < self.ahead:
                 try:
                     item = next(items)
                 except StopIteration:
@@ -323,52 +401,77 @@ def _flow(
                 if isinstance(item, Record):
                     yield item
                 elif item is not None:
-                    submit(item)
-            if suspects and not flying:
-                task = suspects.popleft()
-                alone.add(task.index)
-                submit(task)
-            if not flying:
+                    self.submit(item)
+            if self.suspects and not self.flying:
+                self.alone = self.suspects.popleft()
+                self.submit(self.alone)
+            if not self.flying:
                 if exhausted:
                     return
                 continue
-            done, _ = wait(list(flying), return_when=FIRST_COMPLETED)
+            # Short waits: on some systems Ctrl-C cannot end a long one.
+            done, _ = wait(list(self.flying), timeout=0.5, return_when=FIRST_COMPLETED)
             trouble: Optional[BaseException] = None
             for future in done:
-                task = flying.pop(future)
-                try:
-                    result = future.result()
-                except InputError:
-                    raise
-                except (Exception, CancelledError) as error:
-                    if isinstance(error, BrokenExecutor):
-                        trouble = error
-                    if task.index in alone:
-                        alone.discard(task.index)
-                        broken += 1
-                        if not worked and broken >= _HOPELESS:
-                            raise EngineError(f"no worker could score anything: {_line(error)}") from error
-                        reason = f"its worker died twice: {_line(error)}"
-                        yield from finish(task, Row(task.text, -math.inf, "failed", reason, 0.0))
-                    else:
-                        suspects.append(task)
+                task = self.flying.pop(future)
+                error = _error(future)
+                if isinstance(error, BrokenExecutor):
+                    trouble = error
+                if error is None:
+                    row = _row(task, future.result(), self.worked)
+                    self.worked = True
+                elif task is self.alone:
+                    row = self.fail(task, error)
+                else:
+                    self.suspects.append(task)
                     continue
-                worked = True
-                alone.discard(task.index)
-                yield from finish(task, _row(task.text, *result))
+                if task is self.alone:
+                    self.alone = None
+                yield from finish(task, row)
             if trouble is not None:
-                suspects.extend(flying.values())
-                flying.clear()
-                _restart(executor, trouble)
-    finally:
-        for future in flying:
-            future.cancel()
+                self.restart(trouble)
+
+    def submit(self, task: _Task) -> None:
+        arguments = (task.job.payload, cloudpickle.dumps(task.arch))
+        try:
+            future = self.executor.submit(_work, *arguments)
+        except BrokenExecutor as error:
+            # The workers died between two calls: this architecture had no part in it.
+            self.restart(error)
+            future = self.executor.submit(_work, *arguments)
+        self.flying[future] = task
+
+    def restart(self, error: BaseException) -> None:
+        """New workers for broken ones; what has no result yet is to be tried again alone."""
+        if not isinstance(self.executor, Pool):
+            raise EngineError(f"the executor broke: {_death(error)}") from error
+        self.executor.restart()
+        finished = {future: task for future, task in self.flying.items() if future.done() and _error(future) is None}
+        self.suspects.extend(task for future, task in self.flying.items() if future not in finished)
+        self.flying = finished
+
+    def fail(self, task: _Task, error: BaseException) -> Row:
+        """What becomes of an architecture that broke its worker alone, too."""
+        self.broken += 1
+        if not self.worked and self.broken >= _HOPELESS:
+            raise EngineError(f"no worker could score anything: {_death(error)}") from error
+        return Row(task.text, -math.inf, "failed", f"its worker died twice: {_death(error)}", 0.0)
+
+    def drain(self) -> Iterator[Tuple[_Task, Any]]:
+        """Drop what is under way, and give the results that are there but not yet reported."""
+        for future, task in self.flying.items():
+            if not future.cancel() and future.done() and _error(future) is None:
+                yield task, future.result()
 
 
-def _restart(executor: Executor, error: BaseException) -> None:
-    if not isinstance(executor, Pool):
-        raise EngineError(f"the executor broke: {_line(error)}") from error
-    executor.restart()
+def _error(future: Future[Any]) -> Optional[BaseException]:
+    return CancelledError("cancelled by the executor") if future.cancelled() else future.exception()
+
+
+def _death(error: BaseException) -> str:
+    """Why a worker died, without advice on how to debug executors."""
+    codes = re.search(r"exit codes of the workers are \{(.+?)\}", " ".join(str(error).split()))
+    return f"{codes.group(1)}, as when memory runs out" if codes else _line(error)
 
 
 @contextlib.contextmanager
@@ -409,9 +512,9 @@ def _work(payload: bytes, arch: bytes) -> Tuple[float, str, str, float, str]:
             network = spaces.build(space, cloudpickle.loads(arch), proxy.profile, seed).to(device)
             score = proxy.measure(network, torch.from_numpy(batch.copy()).to(device), seed)
             details = json.dumps(dict(score.details), allow_nan=False)
-        except InputError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a proxy may raise anything; the others go on
+        except InputError as error:
+            score, details = Score(-math.inf, _REFUSED, str(error)), "{}"
+        except Exception as error:  # a proxy may raise anything; the others go on
             score, details = Score(-math.inf, "failed", _line(error)), "{}"
         seconds = clock() - started
     value = float(score.value)
@@ -457,8 +560,14 @@ def _capacity(executor: Executor) -> int:
     return int(getattr(executor, "workers", 0) or getattr(executor, "_max_workers", 0) or loky.cpu_count())
 
 
-def _row(text: str, value: float, status: str, reason: str, seconds: float, details: str) -> Row:
-    return Row(text, value, status, reason, seconds, details)
+def _row(task: _Task, result: Tuple[float, str, str, float, str], worked: bool) -> Row:
+    """What `_work` gave; a proxy that refuses the first network refuses them all."""
+    value, status, reason, seconds, details = result
+    if status == _REFUSED:
+        if not worked:
+            raise InputError(reason)
+        status = "failed"
+    return Row(task.text, value, status, reason, seconds, details)
 
 
 def _record(row: Row, text: str, key: str, index: int, reused: bool = False) -> Record:

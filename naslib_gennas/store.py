@@ -34,7 +34,12 @@ CREATE TABLE IF NOT EXISTS scores (
     status TEXT NOT NULL, reason TEXT NOT NULL, seconds REAL NOT NULL, details TEXT NOT NULL, created REAL NOT NULL,
     PRIMARY KEY (run, key)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS journals (
+    name TEXT NOT NULL, n INTEGER NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (name, n)
+) WITHOUT ROWID;
 """
+# What a damaged file is searched for: tables and the order of their rows.
+_TABLES = {"runs": ("id",), "scores": ("run", "key"), "journals": ("name", "n")}
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ class Store:
         self.path: Optional[Path] = None if path is None else Path(path).expanduser().absolute()
         self.lost = ""
         self._runs: Dict[Run, int] = {}
+        self._file: Optional[sqlite3.Connection] = None  # still read, when it can no longer be written
+        self._file_runs: Dict[Run, int] = {}
         self._database = _memory() if self.path is None else _open(self.path)
 
     def __enter__(self) -> Store:
@@ -110,12 +117,16 @@ class Store:
     def close(self) -> None:
         """Close the file; everything reported is in it already."""
         self._database.close()
+        if self._file is not None:
+            self._file.close()
 
     def get(self, run: Run, key: str) -> Optional[Row]:
         """The score of an architecture in a run, or None; one that failed counts as none, so that it is tried again."""
-        query = "SELECT arch, score, status, reason, seconds, details FROM scores WHERE run = ? AND key = ?"
-        found = self._do(lambda: self._database.execute(query, (self._run(run), key)).fetchone())
-        return None if found is None or found[2] == "failed" else Row(*found)
+        found: Optional[Row] = self._do(lambda: _score(self._database, self._run(run), key))
+        if found is None and self._file is not None and run in self._file_runs:
+            with contextlib.suppress(sqlite3.Error):
+                found = _score(self._file, self._file_runs[run], key)
+        return None if found is None or found.status == "failed" else found
 
     def put(self, run: Run, key: str, row: Row) -> Row:
         """Write a score and commit; the score that another process has written meanwhile stays, and is given back."""
@@ -135,6 +146,40 @@ class Store:
             return self.get(run, key) or row
 
         return self._do(write)
+
+    def append(self, journal: str, n: int, entry: Mapping[str, Any]) -> None:
+        """Write entry `n` of a journal and commit.
+
+        Raises:
+            InputError: the journal has that entry already: another process is writing it.
+        """
+
+        def write() -> None:
+            with self._database:
+                self._database.execute("INSERT INTO journals VALUES (?, ?, ?)", (journal, n, json.dumps(entry)))
+
+        try:
+            self._do(write)
+        except sqlite3.IntegrityError:
+            raise InputError(
+                f"store '{self.path}': another process is at the same search already; let it end, or choose another "
+                "seed or store"
+            ) from None
+
+    def journal(self, name: str) -> List[Dict[str, Any]]:
+        """The entries of a journal up to the first that is missing, in order."""
+        query = "SELECT n, entry FROM journals WHERE name = ? ORDER BY n"
+        found = self._do(lambda: self._database.execute(query, (name,)).fetchall())
+        return [json.loads(entry) for place, (n, entry) in enumerate(found) if n == place]
+
+    def forget(self, name: str, first: int = 0) -> None:
+        """Delete the entries of a journal from `first` on."""
+
+        def delete() -> None:
+            with self._database:
+                self._database.execute("DELETE FROM journals WHERE name = ? AND n >= ?", (name, first))
+
+        self._do(delete)
 
     def runs(self) -> List[Dict[str, Any]]:
         """One mapping a run: what it was, how many scores, how many of them not ok, when the last came."""
@@ -196,23 +241,29 @@ class Store:
         """Do it; where the file fails, go on in memory and say so."""
         try:
             return action()
+        except sqlite3.IntegrityError:
+            raise
         except sqlite3.DatabaseError as error:
             if self.path is None or self.lost:
                 raise
-            self.lost = f"the store '{self.path}' cannot be used any more ({error}); going on in memory"
-            warnings.warn(f"{self.lost}: scores from here on are not kept after this run", RuntimeWarning, stacklevel=4)
-            with contextlib.suppress(sqlite3.Error):
-                self._database.close()
-            self._runs.clear()
-            self._database = _memory()
+            self.lost = f"the store '{self.path}' cannot be written any more: {error}"
+            warnings.warn(f"{self.lost}; going on in memory, what comes now is not kept", RuntimeWarning, stacklevel=4)
+            self._file, self._file_runs = self._database, self._runs
+            self._database, self._runs = _memory(), {}
             return action()
+
+
+def _score(database: sqlite3.Connection, run: int, key: str) -> Optional[Row]:
+    query = "SELECT arch, score, status, reason, seconds, details FROM scores WHERE run = ? AND key = ?"
+    found = database.execute(query, (run, key)).fetchone()
+    return None if found is None else Row(*found)
 
 
 def _where(chosen: Mapping[str, Any]) -> Tuple[str, List[Any]]:
     columns = ("space", "proxy", "inputs", "seed", "version", "fingerprint", "status")
     terms, values = [], []
     for name, value in chosen.items():
-        column, _, negated = name.partition("_not")
+        column = name[: -len("_not")] if name.endswith("_not") else name
         if column not in columns:
             raise ValueError(f"a score has no column '{column}'")
         terms.append(f"{column} {'<>' if name.endswith('_not') else '='} ?")
@@ -260,11 +311,10 @@ def _connect(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         # With WAL a commit survives the death of the process; only a power cut can undo the last ones.
         database.execute("PRAGMA synchronous = NORMAL")
-        if version < SCHEMA_VERSION:
-            database.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {_APPLICATION};"
-                f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            )
+        database.executescript(
+            f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {_APPLICATION};"
+            f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+        )
         with database:  # a full disk or a read-only file shows now, before any work is done
             database.execute("CREATE TABLE IF NOT EXISTS probe (x BLOB)")
             database.execute("INSERT INTO probe VALUES (zeroblob(65536))")
@@ -283,12 +333,19 @@ def _tables(database: sqlite3.Connection) -> int:
 
 def _rescued(path: Path, error: Exception) -> sqlite3.Connection:
     """A new store in place of a damaged one, with all that can still be read; the damaged file is kept beside it."""
-    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
-    for ending in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(f"{path}{ending}", f"{aside}{ending}")
-    database = _connect(path)
-    saved = _salvage(aside, database)
+    # One process at a time: the second one finds the new store.
+    with contextlib.closing(sqlite3.connect(f"{path}.rescue", timeout=_WAIT, isolation_level=None)) as turn:
+        turn.execute("BEGIN EXCLUSIVE")
+        with contextlib.suppress(sqlite3.DatabaseError):
+            return _connect(path)
+        aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
+        for ending in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(f"{path}{ending}", f"{aside}{ending}")
+        database = _connect(path)
+        saved = _salvage(aside, database)
+    with contextlib.suppress(OSError):
+        os.unlink(f"{path}.rescue")
     warnings.warn(
         f"the store '{path}' was damaged ({error}); {saved} scores were rescued into a new one, the damaged file is "
         f"kept as '{aside.name}'",
@@ -299,15 +356,17 @@ def _rescued(path: Path, error: Exception) -> sqlite3.Connection:
 
 
 def _salvage(damaged: Path, database: sqlite3.Connection) -> int:
-    """Copy every row that can still be read, from both ends of each table up to what is damaged."""
+    """Copy every row that can still be read, from both ends of each table up to what is damaged; count the scores."""
     saved = 0
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(str(damaged))) as source:
-        for table, order in (("runs", "id"), ("scores", "run, key")):
+        for table, columns in _TABLES.items():
             for direction in ("", " DESC"):
-                by = ", ".join(f"{column}{direction}" for column in order.split(", "))
+                order = ", ".join(column + direction for column in columns)
                 with contextlib.suppress(sqlite3.Error), database:
-                    for row in source.execute(f"SELECT * FROM {table} ORDER BY {by}"):
+                    for row in source.execute(f"SELECT * FROM {table} ORDER BY {order}"):
                         marks = ", ".join("?" * len(row))
-                        inserted = database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount
-                        saved += inserted if table == "scores" else 0
+                        # A row whose bytes are wrong may still be read as one; it is left out where it makes no sense.
+                        with contextlib.suppress(sqlite3.IntegrityError):
+                            found = database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount
+                            saved += found if table == "scores" else 0
     return saved
