@@ -14,7 +14,7 @@ import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from naslib_gennas.errors import InputError
 
@@ -28,6 +28,8 @@ HOW_TO_GET_UNPACKAGED = "pip install --no-deps pybnn==0.0.5 tensorwatch==0.9.1"
 _COLLECTIONS_ALIASES = ("Callable", "Iterable", "Mapping", "MutableMapping", "Sequence")
 # The operators that torchvision's Python files name even when its compiled part could not be loaded.
 _TORCHVISION_STUBS = ("nms", "qnms")
+
+NOT_NEEDED = "not needed"
 
 _applied: Dict[str, str] = {}
 _kept_libraries: List[Any] = []
@@ -80,12 +82,16 @@ def apply_shims() -> Dict[str, str]:
     """Repair what NASLib's imports trip over, only where needed, once a process.
 
     Returns:
-        What was done: shim -> "not needed" or "applied: ...".
+        What was done: shim -> `NOT_NEEDED` or what was put in place.
     """
-    if not _applied:
-        _applied["collections"] = _alias_collections()
-        _applied["torchvision"] = _stub_torchvision()
-    return dict(_applied)
+    return {name: shim(name) for name in _SHIMS}
+
+
+def shim(name: str) -> str:
+    """Apply one shim of `apply_shims`, once a process, and say what was done."""
+    if name not in _applied:
+        _applied[name] = _SHIMS[name]()
+    return _applied[name]
 
 
 @contextlib.contextmanager
@@ -164,15 +170,15 @@ def _alias_collections() -> str:
     missing = [name for name in _COLLECTIONS_ALIASES if not hasattr(collections, name)]
     for name in missing:
         setattr(collections, name, getattr(collections.abc, name))
-    return f"applied: aliases {', '.join(missing)}" if missing else "not needed"
+    return f"aliases {', '.join(missing)}" if missing else NOT_NEEDED
 
 
 def _stub_torchvision() -> str:
     if "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is None:
-        return "not needed"
+        return NOT_NEEDED
     try:
         importlib.import_module("torchvision")
-        return "not needed"
+        return NOT_NEEDED
     except RuntimeError as error:
         if not any(f"torchvision::{name} does not exist" in str(error) for name in _TORCHVISION_STUBS):
             raise
@@ -187,7 +193,10 @@ def _stub_torchvision() -> str:
     _kept_libraries.append(library)  # torch forgets the operators when their library is collected
     importlib.import_module("torchvision")
     logging.getLogger(__name__).debug("torchvision's compiled operators are absent; stubs stand in for nms and qnms")
-    return "applied: torchvision and torch are of different builds, stubs stand in for nms and qnms"
+    return "torchvision and torch are of different builds, stubs stand in for nms and qnms"
+
+
+_SHIMS: Dict[str, Callable[[], str]] = {"collections": _alias_collections, "torchvision": _stub_torchvision}
 
 
 def _how_to_get(error: ModuleNotFoundError) -> str:

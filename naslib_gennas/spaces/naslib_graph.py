@@ -54,6 +54,7 @@ class Taps:
         example: one spec.
         native: our own search space of the same architectures, whose networks are faster.
         to_native: the spec in that space's notation.
+        from_native: the spec of an architecture of that space.
         choose: puts the operations of a spec on the edges where NASLib leaves that out.
     """
 
@@ -71,10 +72,11 @@ class Taps:
     example: str = ""
     native: str = ""
     to_native: Optional[Callable[[Spec], Any]] = None
+    from_native: Optional[Callable[[Any], Spec]] = None
     choose: Optional[Callable[[Any, Spec], None]] = None
 
 
-# ------------------------------------------------------------------------------------------- notations of the benchmarks
+# ------------------------------------------------------------------------------------------ notations of the benchmarks
 
 # NASLib numbers NAS-Bench-201's operations and edges in another order than the benchmark does.
 OPERATIONS_201 = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
@@ -206,6 +208,7 @@ TABLE: Tuple[Taps, ...] = (
         example="(2, 0, 4, 4, 0, 2)",
         native="nasbench201",
         to_native=operations_201,
+        from_native=spec_201,
     ),
     Taps(
         "nasbench301",
@@ -226,6 +229,7 @@ TABLE: Tuple[Taps, ...] = (
         example=str(spec_101([[0, 1, 1], [0, 0, 1], [0, 0, 0]], ("input", "conv3x3-bn-relu", "output"))),
         native="nasbench101",
         to_native=cell_101,
+        from_native=lambda cell: spec_101(cell.matrix, cell.ops),
     ),
     Taps(
         "transbench101_micro",
@@ -544,7 +548,7 @@ class NaslibSpace(SearchSpace[Spec]):
         # Without its network a graph takes one spec after the other; with it, a second one is refused.
         self._blank.instantiate_model = False
         self._parent = copy.deepcopy(self._blank)
-        self._api = dataset_api if dataset_api is not None else graph_api(self.row.name)
+        self.api = dataset_api if dataset_api is not None else graph_api(self.row.name)
         self.native = base.get(self.row.native) if network == "native" and self.row.native in base.names() else None
         self.network = "native" if self.native is not None else "graph"
         variant = "".join(f",{key}={value}" for key, value in self.row.variant.items())
@@ -562,7 +566,7 @@ class NaslibSpace(SearchSpace[Spec]):
     def sample(self, rng: np.random.Generator) -> Spec:
         self._refuse_without("sample_random_architecture")
         with isolated(int(rng.integers(2**31))):
-            self._blank.sample_random_architecture(dataset_api=self._api)
+            self._blank.sample_random_architecture(dataset_api=self.api)
         return self._spec_of(self._blank)
 
     def mutate(self, arch: Spec, rng: np.random.Generator) -> Spec:
@@ -570,9 +574,9 @@ class NaslibSpace(SearchSpace[Spec]):
             return _mutate_macro(arch, rng)
         self._refuse_without("mutate")
         with isolated(int(rng.integers(2**31))):
-            self._set(self._parent, arch)
+            self.set(self._parent, arch)
             while True:  # NASLib's mutation of some spaces gives the parent back at times
-                self._blank.mutate(self._parent, dataset_api=self._api)
+                self._blank.mutate(self._parent, dataset_api=self.api)
                 child = self._spec_of(self._blank)
                 if child != arch:
                     return child
@@ -603,7 +607,7 @@ class NaslibSpace(SearchSpace[Spec]):
         if self.native is not None:
             return self.native.build(self.to_native(arch), size)
         graph = self._make()
-        self._set(graph, arch)
+        self.set(graph, arch)
         return _network(graph, self.row)
 
     def untrainable(self, arch: Spec) -> Optional[str]:
@@ -613,6 +617,16 @@ class NaslibSpace(SearchSpace[Spec]):
         """`arch` as our own search space of the same architectures has it."""
         assert self.native is not None and self.row.to_native is not None
         return self.native.parse(self.row.to_native(arch))
+
+    def own_space(self) -> SearchSpace[Any]:
+        """Our own search space of the same architectures, whatever network is scored.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.row.native not in base.names():
+            raise InputError(f"{self.row.name}: naslib-gennas has no search space of its own for these architectures")
+        return base.get(self.row.native)
 
     def of(self, graph: Any) -> Spec:
         """The architecture of a graph of this space.
@@ -627,30 +641,34 @@ class NaslibSpace(SearchSpace[Spec]):
                 f"{self.row.name}: the graph has no architecture yet; call set_spec or sample_random_architecture first"
             ) from error
 
+    def fresh(self) -> Any:
+        """A new graph without an architecture."""
+        with isolated(0):
+            return self._make()
+
     def graph(self, arch: Spec) -> Any:
         """A new unparsed graph of `arch`, with NASLib's usual initial weights."""
         with isolated(0):
             graph = self._make()
-            self._set(graph, arch)
+            self.set(graph, arch)
         return graph
 
-    def light_graph(self, arch: Spec) -> Any:
-        """A graph that answers for `arch` (hash, encode, query) but has no network: a few kilobytes."""
+    def light_graph(self, arch: Optional[Spec] = None) -> Any:
+        """A graph that answers for `arch` (hash, encode, query) but has no network: a few kilobytes.
+
+        It takes one architecture after the other; without `arch` it has none yet.
+        """
         with isolated(0):
             light = copy.copy(self._blank)
-            light.__dict__ = {
-                key: value
-                for key, value in self._blank.__dict__.items()
-                if key not in ("_node", "_adj", "_pred", "_succ")
-            }
-            for key in ("_node", "_adj", "_pred", "_succ"):
-                light.__dict__[key] = {}
-            for key in ("_modules", "_parameters", "_buffers"):
-                light.__dict__[key] = type(self._blank.__dict__[key])()
-            self._set(light, arch)
+        # What networkx and torch keep of nodes, edges and modules stays behind.
+        for name in ("_node", "_adj", "_pred", "_succ", "_modules", "_parameters", "_buffers"):
+            light.__dict__[name] = type(light.__dict__[name])()
+        if arch is not None:
+            self.set(light, arch)
         return light
 
-    def _set(self, graph: Any, arch: Spec) -> None:
+    def set(self, graph: Any, arch: Spec) -> None:
+        """Give an architecture to a graph of this space that has none yet (one without a network takes many)."""
         if self.row.name == "transbench101_macro":
             graph.set_spec(np.array(_modules(arch) + (0,) * (6 - len(_modules(arch)))))
         elif self.row.name == "natsbenchsize":
@@ -658,7 +676,7 @@ class NaslibSpace(SearchSpace[Spec]):
         elif self.row.name == "asr":  # the one space without set_spec
             graph.set_compact(arch)
         else:
-            graph.set_spec(arch, dataset_api=self._api)
+            graph.set_spec(arch, dataset_api=self.api)
 
     def _spec_of(self, graph: Any) -> Spec:
         return compat.plain(graph.get_hash())
@@ -678,7 +696,7 @@ def _is_valid(row: Taps, spec: Spec) -> bool:
         return False
 
 
-def _maker(space: Any) -> Callable[[], Any]:
+def _maker(space: Any) -> Any:
     """How to make a new graph of a space without an architecture."""
     module = _search_spaces()
     if isinstance(space, str):
@@ -688,8 +706,8 @@ def _maker(space: Any) -> Callable[[], Any]:
         return getattr(module, rows[0].space)
     if isinstance(space, (type, partial)):
         return space
-    row = taps_of(space)
-    return partial(type(space), **{option: getattr(space, name) for option, name in row.options.items()})
+    options = {option: getattr(space, name) for option, name in taps_of(space).options.items()}
+    return partial(type(space), **options)
 
 
 def _search_spaces() -> Any:

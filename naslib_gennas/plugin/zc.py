@@ -1,0 +1,63 @@
+"""NASLib's zero-cost runner: ZeroCost through ZeroCostPredictorEvaluator, with our measures among NASLib's.
+
+    python -m naslib_gennas.plugin.zc --config-file examples/configs/zc_nasbench201.yaml
+
+``predictor: NAME`` runs one measure; ``predictors: [NAME, ...]`` runs several on the same architectures.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Dict, List, Mapping, Sequence
+
+from naslib_gennas.plugin import config
+from naslib_gennas.plugin.benchmark import Benchmark
+from naslib_gennas.plugin.predictors import OURS, ZERO_COST, compare
+
+DEFAULTS: Mapping[str, Any] = {
+    "config_type": "zc",
+    "search_space": "nasbench201",
+    "dataset": "cifar10",
+    "predictor": "gennas_combo",
+    "test_size": 40,
+    "train_portion": 0.7,
+    "batch_size": 256,
+    "cutout": False,
+    "cutout_length": 16,
+    "cutout_prob": 1.0,
+    "out_dir": "run",
+    "seed": 0,
+    "truth": "",
+}
+
+
+def run(argv: Sequence[str]) -> List[Dict[str, Any]]:
+    """Run what a NASLib command line describes; gives the figures of each measure."""
+    known = sorted([*OURS, *ZERO_COST])
+    settings = config.read(argv, "zc", DEFAULTS, {"predictor": known, "predictors": known})
+    names = list(getattr(settings, "predictors", [])) or [settings.predictor]
+    return compare(names, settings, evaluate)
+
+
+def evaluate(name: str, settings: Any, benchmark: Benchmark) -> Dict[str, Any]:
+    """Run one measure through NASLib's ZeroCost and zero-cost evaluator; gives its figures."""
+    from naslib import utils
+    from naslib.predictors import ZeroCost
+
+    from naslib_gennas.plugin.evaluators import LightZeroCostEvaluator
+
+    specs = benchmark.sample(settings.test_size, settings.seed)
+    utils.set_seed(settings.seed)
+    evaluator = LightZeroCostEvaluator(ZeroCost(method_type=name), settings, benchmark, specs)
+    evaluator.adapt_search_space(benchmark.light_graph(), load_labeled=False, dataset_api=benchmark.dataset_api)
+    results: List[Dict[str, Any]] = evaluator.evaluate(None)
+    return results[-1]
+
+
+def main() -> int:
+    """`python -m naslib_gennas.plugin.zc`."""
+    return config.command(run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
