@@ -102,6 +102,7 @@ def build(space: SearchSpace[Any], arch: Any, profile: Profile, seed: int) -> St
 _MODULES = {
     "nasbench201": "naslib_gennas.spaces.nasbench201",
     "nasbench101": "naslib_gennas.spaces.nasbench101",
+    "darts": "naslib_gennas.spaces.darts",
 }
 _REGISTRY: Dict[str, Type[SearchSpace[Any]]] = {}
 

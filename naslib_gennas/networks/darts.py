@@ -1,0 +1,83 @@
+"""Networks of two-input cells: those of DARTS (arXiv:1806.09055, section 3.2) and of the NDS cell spaces."""
+
+from __future__ import annotations
+
+from typing import List, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from naslib_gennas.networks.cells import Cell, Genotype, conv_bn
+from naslib_gennas.networks.staged import StagedNetwork
+
+
+def reductions(depth: int) -> Tuple[int, int]:
+    """The indices of the two reduction cells among `depth` cells: at a third and at two thirds."""
+    return depth // 3, 2 * depth // 3
+
+
+class CellNetwork(StagedNetwork):
+    """A stem and `depth` cells, two of them reduction cells; taps before each reduction cell and after the last cell.
+
+    No auxiliary head and no drop path: neither takes part in scoring.
+
+    Args:
+        genotype: the two cells.
+        channels: channels of a node of the first cells.
+        depth: number of cells.
+        imagenet: the stem of two parts that the ImageNet networks have; its three strides are 1 here, so that an input
+            of 32x32 pixels keeps three usable resolutions.
+        classes: of the classifier.
+    """
+
+    def __init__(
+        self, genotype: Genotype, channels: int = 16, depth: int = 8, imagenet: bool = False, classes: int = 10
+    ) -> None:
+        super().__init__()
+        self.stems = nn.ModuleList()
+        if imagenet:
+            half = conv_bn(3, channels // 2, 3)
+            self.stems.append(nn.Sequential(half, nn.ReLU(inplace=True), conv_bn(channels // 2, channels, 3)))
+            self.stems.append(conv_bn(channels, channels, 3))
+            older = newer = channels
+        else:
+            older = newer = 3 * channels
+            self.stems.append(conv_bn(3, newer, 3))
+        self.cells = nn.ModuleList()
+        self._reductions = reductions(depth)
+        self._channels = []
+        width = channels
+        for index in range(depth):
+            reduction = index in self._reductions
+            if reduction:
+                # A network of few cells may reduce in its first one: then the stem is its first stage.
+                self._channels.append(newer)
+                width *= 2
+            plan = genotype.reduce if reduction else genotype.normal
+            cell = Cell(plan, (older, newer), width, reduction, shrink_first=index - 1 in self._reductions)
+            self.cells.append(cell)
+            older, newer = newer, cell.channels_out
+        self._channels.append(newer)
+        self.classifier = nn.Linear(newer, classes)
+
+    @property
+    def stage_channels(self) -> List[int]:
+        return list(self._channels)
+
+    def forward(self, x: torch.Tensor) -> List[torch.Tensor]:
+        maps = []
+        value = self.stems[0](x)
+        older = newer = F.relu(value)
+        for stem in list(self.stems)[1:]:
+            value = stem(newer)
+            older, newer = newer, F.relu(value)
+        for index, cell in enumerate(self.cells):
+            if index in self._reductions:
+                maps.append(value)
+            value = cell(older, newer)
+            older, newer = newer, F.relu(value)
+        return [*maps, value]
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.forward(x)[-1].mean((2, 3)))
