@@ -1,4 +1,4 @@
-"""Cost against rank correlation: score fixed subsets of a benchmark's sample under many settings, and plot the frontier.
+"""Cost against rank correlation: score fixed subsets of a benchmark's sample under many settings, plot the frontier.
 
     python benchmarks/frontier.py score --space nasbench201 --subset choose --proxy gennas-combo \\
         --profile paper --set steps=50 --seed 0 --data FOLDER --out frontier.jsonl
@@ -116,9 +116,7 @@ def score(arguments: argparse.Namespace) -> None:
     name = arguments.name or " ".join([arguments.proxy, arguments.profile or "", *arguments.set]).strip()
     batch = images.load(arguments.inputs.replace("DATA", str(arguments.data)), proxy.images, proxy.profile.resolution)
     rows = subset(arguments.space, arguments.subset, arguments.data)[: arguments.n]
-    done = {
-        (row["space"], row["subset"], row["name"], row["seed"], row["arch"]) for row in read(Path(arguments.out))
-    }
+    done = {(row["space"], row["subset"], row["name"], row["seed"], row["arch"]) for row in read(Path(arguments.out))}
     with open(arguments.out, "a") as out:
         for row in rows:
             identity = (arguments.space, arguments.subset, name, arguments.seed, row["arch"])
@@ -135,6 +133,7 @@ def score(arguments: argparse.Namespace) -> None:
                 **dict(zip(("space", "subset", "name", "seed", "arch"), identity)),
                 "score": result.value if result and np.isfinite(result.value) else None,
                 "losses": list(result.details.get("losses", [])) if result else [],
+                "trace": list(result.details.get("trace", [])) if result else [],
                 "seconds": time.process_time() - start,
                 "wall": time.perf_counter() - wall,
                 "truth": row["truth"],
@@ -197,7 +196,8 @@ def report(arguments: argparse.Namespace) -> None:
     for row in rows:
         low, high = row["rho"][1:]
         print(
-            f"{row['space']:12} {row['subset']:9} {row['name']:60} seed {row['seed']} {row['dataset']:15} n={row['n']:<4}"
+            f"{row['space']:12} {row['subset']:9} {row['name']:60} seed {row['seed']} "
+            f"{row['dataset']:15} n={row['n']:<4}"
             f" {row['seconds']:8.3f} core-s  rho {row['rho'][0]:.3f} [{low:.3f}, {high:.3f}]"
         )
     if arguments.plot:
@@ -221,7 +221,10 @@ def plot(rows: List[Dict[str, Any]], arguments: argparse.Namespace) -> None:
                 axes.errorbar(
                     np.mean(seconds),
                     np.mean(rho),
-                    yerr=[[np.mean([r["rho"][0] - r["rho"][1] for r in mine])], [np.mean([r["rho"][2] - r["rho"][0] for r in mine])]],
+                    yerr=[
+                        [np.mean([r["rho"][0] - r["rho"][1] for r in mine])],
+                        [np.mean([r["rho"][2] - r["rho"][0] for r in mine])],
+                    ],
                     fmt="o",
                     color=f"C{index % 10}",
                     label=name,
@@ -233,7 +236,13 @@ def plot(rows: List[Dict[str, Any]], arguments: argparse.Namespace) -> None:
             truth = [entry["truth"]["cifar10"] for entry in entries]
             for key in ("combo_losses", "combo_losses_seed1"):
                 value = _rho(np.array([-entry["authors"][key][-1] for entry in entries]), np.array(truth))
-                axes.plot(cost, value, "k*", markersize=9, label="authors' code, combo (60 architectures)" if key == "combo_losses" else None)
+                axes.plot(
+                    cost,
+                    value,
+                    "k*",
+                    markersize=9,
+                    label="authors' code, combo (60 architectures)" if key == "combo_losses" else None,
+                )
         axes.set_xscale("log")
         axes.set_xlabel("core-seconds an architecture")
         axes.set_ylabel("Spearman rho")

@@ -11,6 +11,7 @@ import yaml
 
 from naslib_gennas.errors import InputError, suggest
 
+STATISTICS = ("running", "batch")
 DTYPES = ("float32", "float64", "bfloat16")
 
 
@@ -30,6 +31,8 @@ class Profile:
         steps: training steps.
         record_every: steps between two records of the evaluation-mode loss.
         learning_rate: None: the task's.
+        statistics: what BatchNorm normalises by in evaluation: "running" averages, as ever, or the "batch" itself,
+            whose loss means something after few steps already, when running averages still lag behind.
         dtype: of the network, its input and its targets.
         width: factor on the widths of recurrent networks.
         layers: recurrent layers.
@@ -44,6 +47,7 @@ class Profile:
     steps: int = 100
     record_every: int = 10
     learning_rate: Optional[float] = None
+    statistics: str = "running"
     dtype: str = "float32"
     width: float = 1.0
     layers: Optional[int] = None
@@ -63,6 +67,10 @@ class Profile:
                 continue
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
                 raise InputError(f"profile '{self.name}': {key} is {value!r}; it takes a number above 0")
+        if self.statistics not in STATISTICS:
+            raise InputError(
+                f"profile '{self.name}': statistics is {self.statistics!r}{suggest(str(self.statistics), STATISTICS)}"
+            )
         if self.dtype not in DTYPES:
             raise InputError(f"profile '{self.name}': dtype is {self.dtype!r}{suggest(str(self.dtype), DTYPES)}")
 

@@ -6,7 +6,9 @@ Section 3 of arXiv:2108.01899; the settings are those of the published runs (see
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Callable, Iterator, List, Sequence, Tuple, Union
 
 import torch
@@ -14,12 +16,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from naslib_gennas import tasks
+from naslib_gennas.flat_sgd import FlatSGD
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.profiles import Profile
 from naslib_gennas.randomness import derive, generator, isolated
 from naslib_gennas.tasks import Noise, ProxyTask
 
 LossFunction = Callable[[], torch.Tensor]
+
+# Pixels of a batch (images * height * width) up to which PyTorch's own convolutions beat oneDNN's on a CPU.
+SMALL_BATCH = 2048
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,13 @@ class Regression:
     Attributes:
         loss: evaluation-mode loss after the last step; inf where the training diverged.
         losses: (step, evaluation-mode loss) every `record_every` steps.
+        trace: the training-mode loss of every step, before its update.
         reason: why training ended early, empty where it did not.
     """
 
     loss: float
     losses: Tuple[Tuple[int, float], ...]
+    trace: Tuple[float, ...] = ()
     reason: str = ""
 
 
@@ -85,7 +93,9 @@ def regress(
     channels = network.stage_channels
     task = task.for_stages(len(channels))
     weights = task.weights()
-    goals = tasks.targets(task, inputs, profile.target_size, seed)
+    goals = _goals(
+        task, tuple(inputs.shape), inputs.detach().float().cpu().numpy().tobytes(), profile.target_size, seed
+    )
     with isolated(derive(seed, "heads")):
         heads = Heads(channels, goals, weights)
     # Channels last: average pooling in the other layout is many times slower on a CPU.
@@ -105,7 +115,15 @@ def regress(
             total = total + weight * F.mse_loss(output, goal)
         return total
 
-    return train([network, heads], loss, task, profile)
+    with _without_onednn(batch):
+        return train([network, heads], loss, task, profile)
+
+
+@lru_cache(maxsize=4)
+def _goals(task: ProxyTask, shape: Tuple[int, ...], pixels: bytes, size: int, seed: int) -> Tuple[torch.Tensor, ...]:
+    """The targets of a batch, kept: one after another, many networks regress onto the same ones."""
+    inputs = torch.frombuffer(bytearray(pixels), dtype=torch.float32).view(shape)
+    return tuple(tasks.targets(task, inputs, size, seed))
 
 
 def train(modules: Sequence[nn.Module], loss: LossFunction, task: ProxyTask, profile: Profile) -> Regression:
@@ -119,31 +137,33 @@ def train(modules: Sequence[nn.Module], loss: LossFunction, task: ProxyTask, pro
     """
     settings = task.optimizer
     rate = profile.learning_rate or settings.learning_rate
-    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
-    optimizer: torch.optim.Optimizer
+    optimizer: Union[FlatSGD, torch.optim.Optimizer, None] = None
     if settings.name == "adam":
+        parameters = [parameter for module in modules for parameter in module.parameters()]
         optimizer = torch.optim.Adam(parameters, lr=rate, weight_decay=settings.weight_decay, fused=True)
-    else:
-        matrices = [p for p in parameters if p.dim() > 1]
-        others = [p for p in parameters if p.dim() <= 1]
-        groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        optimizer = torch.optim.SGD(groups, lr=rate, momentum=settings.momentum, fused=True)
+    trace: List[torch.Tensor] = []
     losses: List[Tuple[int, float]] = []
-    _set_mode(modules, training=True)
+    _training_mode(modules)
     for step in range(1, profile.steps + 1):
         value = loss()
-        optimizer.zero_grad(set_to_none=True)
+        trace.append(value.detach())
         value.backward()
+        if optimizer is None:
+            # The first gradients tell which parameters the loss depends on; a classifier, say, is left alone.
+            reached = [p for module in modules for p in module.parameters() if p.grad is not None]
+            optimizer = FlatSGD(reached, rate, settings.momentum, settings.weight_decay)
         optimizer.step()
+        if not isinstance(optimizer, FlatSGD):
+            optimizer.zero_grad(set_to_none=True)
         if step % profile.record_every == 0 or step == profile.steps:
-            _set_mode(modules, training=False)
+            _evaluation_mode(modules, profile.statistics)
             with torch.no_grad():
                 losses.append((step, float(loss())))
-            _set_mode(modules, training=True)
+            _training_mode(modules)
             if not math.isfinite(losses[-1][1]):
                 reason = f"the loss was {losses[-1][1]} after {step} steps"
-                return Regression(math.inf, tuple(losses), reason)
-    return Regression(losses[-1][1], tuple(losses))
+                return Regression(math.inf, tuple(losses), _numbers(trace), reason)
+    return Regression(losses[-1][1], tuple(losses), _numbers(trace))
 
 
 def noisy_inputs(batch: torch.Tensor, noise: Noise, seed: int) -> Iterator[torch.Tensor]:
@@ -158,6 +178,33 @@ def noisy_inputs(batch: torch.Tensor, noise: Noise, seed: int) -> Iterator[torch
             yield batch + torch.empty_like(batch).uniform_(-noise.level, noise.level, generator=draws)
 
 
-def _set_mode(modules: Sequence[nn.Module], training: bool) -> None:
+def _training_mode(modules: Sequence[nn.Module]) -> None:
     for module in modules:
-        module.train(training)
+        module.train()
+
+
+def _evaluation_mode(modules: Sequence[nn.Module], statistics: str) -> None:
+    for module in modules:
+        module.eval()
+        if statistics == "batch":
+            for part in module.modules():
+                if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                    part.train()
+
+
+def _numbers(values: Sequence[torch.Tensor]) -> Tuple[float, ...]:
+    return tuple(torch.stack(list(values)).tolist())
+
+
+@contextmanager
+def _without_onednn(batch: torch.Tensor) -> Iterator[None]:
+    """Leave oneDNN aside for small batches on a CPU: PyTorch's own convolutions are quicker there (docs/speed.md)."""
+    pixels = batch.numel() // batch.shape[1]
+    if batch.device.type != "cpu" or pixels > SMALL_BATCH or not torch.backends.mkldnn.is_available():
+        yield
+        return
+    before = torch.backends.mkldnn.set_flags(_enabled=False)
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.set_flags(_enabled=before[0])

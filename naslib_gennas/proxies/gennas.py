@@ -44,7 +44,14 @@ def from_task(task: ProxyTask, profile: Optional[Profile] = None) -> Proxy:
 
 def to_score(result: Regression) -> Score:
     """Minus the final loss; a training that diverged ranks last and says why."""
-    details = {"losses": [[step, loss if math.isfinite(loss) else None] for step, loss in result.losses]}
+    details = {
+        "losses": [[step, _json(loss)] for step, loss in result.losses],
+        "trace": [_json(float(f"{loss:.6g}")) for loss in result.trace],
+    }
     if not math.isfinite(result.loss):
         return Score(-math.inf, "diverged", result.reason, details)
     return Score(-result.loss, details=details)
+
+
+def _json(loss: float) -> Optional[float]:
+    return loss if math.isfinite(loss) else None
