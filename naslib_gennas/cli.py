@@ -8,13 +8,12 @@ import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Optional
+from typing import Any, Callable, Iterator, List, Optional, Sequence
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 from typer.core import TyperGroup
 from typing_extensions import Annotated
 
@@ -117,9 +116,7 @@ def emit(content: Any, json: Optional[str]) -> None:
 
 
 @contextlib.contextmanager
-def progress_bar(
-    console: Console, what: str, total: Optional[int] = None
-) -> Iterator[Callable[[int, Optional[int], str], None]]:
+def progress_bar(console: Console, what: str, total: Optional[int] = None) -> Iterator[Callable[..., None]]:
     """A live progress bar with rate and time left; gives ``advance(done, total, note)``."""
     bar = Progress(
         TextColumn("{task.description}"),
@@ -132,6 +129,7 @@ def progress_bar(
         TextColumn("{task.fields[note]}"),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task(what, total=total, rate="", note="")
@@ -144,12 +142,13 @@ def progress_bar(
         yield advance
 
 
-def columns(*names: str, **styles: Any) -> Table:
-    """A plain table with a header."""
-    table = Table(box=None, pad_edge=False, **styles)
-    for name in names:
-        table.add_column(name, overflow="fold")
-    return table
+def print_columns(console: Console, *rows: Sequence[str]) -> None:
+    """Rows of texts as columns, the header first; the last column may be long, and is never cut."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    widths[-1] = 0
+    for index, row in enumerate(rows):
+        line = "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip()
+        console.print(line, markup=False, style="bold" if index == 0 else None)
 
 
 @contextlib.contextmanager
@@ -289,7 +288,7 @@ def _print_ranking(console: Console, result: Any) -> None:
         direction = "higher" if result.truth["higher_is_better"] else "lower"
         matched = f"{result.truth['matched']} of {result.n} matched"
         console.print(f"Truth: {escape(result.truth['name'])} ({direction} is better), {matched}")
-        table = columns("agreement", "value", "95% interval")
+        rows = [("agreement", "value", "95% interval")]
         for name, estimate in (
             ("Spearman rho", result.spearman),
             ("Kendall tau", result.kendall),
@@ -297,14 +296,14 @@ def _print_ranking(console: Console, result: Any) -> None:
             ("regret of the first", result.regret),
         ):
             value, _, interval = str(estimate).partition(" ")
-            table.add_row(name, value, escape(interval))
-        console.print(table)
-    table = columns("top five", "score", *(["truth"] if result.truth is not None else []))
-    for row in result.architectures[:5]:
-        table.add_row(
-            escape(row.arch), rounded(row.score), *([rounded(row.truth, 2)] if result.truth is not None else [])
-        )
-    console.print(table)
+            rows.append((name, value, interval))
+        print_columns(console, *rows)
+    best = result.architectures[:5]
+    if result.truth is None:
+        print_columns(console, ("score", "top five"), *((rounded(row.score), row.arch) for row in best))
+    else:
+        listed = ((rounded(row.score), rounded(row.truth, 2), row.arch) for row in best)
+        print_columns(console, ("score", "truth", "top five"), *listed)
     if result.folder is not None:
         console.print(
             f"Written to {result.folder}: scores.csv, result.json" + (", scatter.png" * (result.truth is not None))
@@ -347,11 +346,11 @@ def score(
             device=device,
             progress=lambda record, done, total: advance(done, total),
         )
-    table = columns("architecture", "score", "status", "core-seconds")
+    rows = [("score", "core-seconds", "status", "architecture")]
     for row in result.architectures:
         status = row.status if not row.reason else f"{row.status}: {row.reason}"
-        table.add_row(escape(row.arch), rounded(row.score, 6), escape(status), f"{row.seconds:.2f}")
-    console.print(table)
+        rows.append((rounded(row.score, 6), f"{row.seconds:.2f}", status, row.arch))
+    print_columns(console, *rows)
     emit(result.to_json(), json)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import difflib
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -167,7 +168,8 @@ def _named(module: nn.Module, batch: torch.Tensor, stages: Sequence[str]) -> Lis
         raise InputError(f"stages is {stages!r}; it takes a list of names of submodules, such as ['{known[-1]}']")
     for name in stages:
         if name not in known:
-            raise InputError(f"the network has no submodule '{name}'{suggest(name, known)}")
+            nearest = difflib.get_close_matches(name, known, 8, 0.0) or known[:8]
+            raise InputError(f"the network has no submodule '{name}'{suggest(name, nearest)}")
     if len(set(stages)) < len(stages):
         raise InputError("stages names a submodule twice")
     found: Dict[str, Any] = {}

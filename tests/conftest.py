@@ -1,0 +1,37 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import List
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with ground truth and reference losses; tests that need it are skipped where it is absent."""
+    beside = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("GENNAS_SHARED", beside))
+    if not (folder / "benchmarks").is_dir():
+        pytest.skip(f"no ground truth for development: set GENNAS_SHARED, or put it at {beside}")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the store of the person who runs the tests out of them."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
+
+
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    if importlib.util.find_spec("naslib") is None:
+        absent = pytest.mark.skip(reason="NASLib is not on the import path")
+        for item in items:
+            if item.get_closest_marker("naslib"):
+                item.add_marker(absent)
