@@ -107,7 +107,7 @@ def load(name: str, dataset: str, table: str = "", network: str = "native") -> B
     if table:
         space = NaslibSpace(graph, network)
         accuracies = read_truth(table, space)
-        _answer_from(graph, accuracies)
+        answer_from(graph, accuracies)
         return Benchmark(space, graph, space.api, list(accuracies))
     api = dataset_api(name, dataset)
     return Benchmark(NaslibSpace(graph, network, api), graph, api)
@@ -164,7 +164,7 @@ def read_truth(text: str, space: NaslibSpace) -> Dict[Spec, float]:
     return {space.row.from_native(own.parse(arch)): table.better(value) for arch, value in table.texts.items()}
 
 
-def _answer_from(graph: Any, table: Mapping[Spec, float]) -> None:
+def answer_from(graph: Any, table: Mapping[Spec, float]) -> None:
     """Make `graph`, and every clone of it, answer queries from `table` and sample from its architectures."""
     from naslib.search_spaces.core.query_metrics import Metric
 

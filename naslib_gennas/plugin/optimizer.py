@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
-import math
-from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Mapping, Optional, Tuple
 
-import numpy as np
 import torch
 
 from naslib_gennas.errors import InputError
+from naslib_gennas.evolution import Evolution, Individual, differences
 from naslib_gennas.plugin import compat
 from naslib_gennas.plugin.scoring import GraphScorer, Settings, task_of
-from naslib_gennas.randomness import derive
 from naslib_gennas.spaces.naslib_graph import NaslibSpace, Spec
 
 compat.require_naslib()
@@ -31,28 +29,12 @@ _PREFIX = "gennas_search_"
 _UNKNOWN = float("nan")
 
 
-@dataclass(frozen=True)
-class Individual:
-    """One scored architecture of a search.
-
-    Attributes:
-        spec: NASLib's hash of it, plain ints.
-        fitness: its score; -inf ranks last.
-        parent: the index of its parent in the history, None for a sampled one.
-        status: as of a `Score`.
-    """
-
-    spec: Spec
-    fitness: float
-    parent: Optional[int]
-    status: str
-
-
 class GenNASRegularizedEvolution(MetaOptimizer):
     """Regularized evolution (ageing) whose fitness is the regression score of NASLib's graphs.
 
-    The paper's settings are the defaults: population 50, tournament 10; 400 epochs after the population make its 450
-    evaluations. Keys are read from ``config.search``: ``population_size``, ``sample_size``, ``gennas_task`` (a key such
+    One architecture an epoch. The paper's settings are the defaults: population 50, tournament 10, and 400 cycles after
+    the population is full, which makes 450 epochs. Keys are read from ``config.search``: ``population_size``,
+    ``sample_size`` (the tournament), ``gennas_task`` (a key such
     as ``gennas_combo`` or a task), ``gennas_profile``, ``gennas_steps``, ``gennas_seeds``, ``gennas_inputs``,
     ``gennas_network``; the seed is ``search.seed``, or else ``config.seed``.
 
@@ -86,32 +68,33 @@ class GenNASRegularizedEvolution(MetaOptimizer):
             )
         )
         self.performance_metric = Metric.VAL_ACCURACY
-        self.history: List[Individual] = []
-        self.population: List[int] = []  # indices of the history, oldest first
-        self.rng = np.random.default_rng(derive(self.seed, "evolution"))
         self.space: Optional[NaslibSpace] = None
+        self.evolution: Optional[Evolution[Spec]] = None
         self.dataset_api: Any = None
         self._true: Dict[Tuple[Spec, Any], float] = {}
 
     def adapt_search_space(self, search_space: Any, scope: Any = None, dataset_api: Any = None) -> None:
         """Take the space to search in; with a `dataset_api` the incumbent's true accuracy is reported."""
-        self.space = NaslibSpace(search_space, self.scorer.settings.network, dataset_api)
+        space = self.space = NaslibSpace(search_space, self.scorer.settings.network, dataset_api)
+        self.evolution = Evolution(
+            space.sample,
+            space.mutate,
+            population=self.population_size,
+            tournament=self.sample_size,
+            seed=self.seed,
+            encode=space.format,
+            decode=space.parse,
+        )
         self.scope = scope if scope else search_space.OPTIMIZER_SCOPE
         self.dataset_api = dataset_api
 
     def new_epoch(self, epoch: int) -> None:
         """Score one architecture: a sampled one until the population is full, then a tournament winner's mutant."""
-        space = self._space()
-        if len(self.history) < self.population_size:
-            parent, spec = None, space.sample(self.rng)
-        else:
-            drawn = self.rng.integers(0, len(self.population), self.sample_size)
-            parent = max((self.population[i] for i in drawn), key=lambda index: self.history[index].fitness)
-            spec = space.mutate(self.history[parent].spec, self.rng)
-        score = self.scorer.score_spec(space, spec, self.task)
-        self.history.append(Individual(spec, score.value, parent, score.status))
-        self.population = [*self.population, len(self.history) - 1][-self.population_size :]
-        logger.info("gennas: %d scored, incumbent %s", len(self.history), self._incumbent())
+        space, evolution = self._search()
+        individual = evolution.ask()
+        score = self.scorer.score_spec(space, individual.genome, self.task)
+        told = evolution.tell(individual, score.value)
+        logger.info("gennas: %s scored %s, incumbent %s", told.genome, told.fitness, self._incumbent().genome)
 
     def get_final_architecture(self) -> Any:
         """A new graph of the architecture with the highest score.
@@ -119,11 +102,11 @@ class GenNASRegularizedEvolution(MetaOptimizer):
         Raises:
             InputError: nothing has been scored yet.
         """
-        return self._space().graph(self._incumbent().spec)
+        return self._search()[0].graph(self._incumbent().genome)
 
     def train_statistics(self, report_incumbent: bool = True) -> Tuple[float, float, float, float]:
         """Train, validation and test accuracy and training time in the benchmark; NaN for what nobody knows."""
-        spec = (self._incumbent() if report_incumbent else self.history[-1]).spec
+        spec = (self._incumbent() if report_incumbent else self._search()[1].history[-1]).genome
         metrics = (Metric.TRAIN_ACCURACY, Metric.VAL_ACCURACY, Metric.TEST_ACCURACY, Metric.TRAIN_TIME)
         train, valid, test, seconds = (self._query(spec, metric) for metric in metrics)
         return train, valid, test, seconds
@@ -131,7 +114,7 @@ class GenNASRegularizedEvolution(MetaOptimizer):
     def test_statistics(self) -> Dict[str, Any]:
         """The incumbent, its score and how many architectures have been scored."""
         best = self._incumbent()
-        return {"architecture": str(best.spec), "score": best.fitness, "evaluations": len(self.history)}
+        return {"architecture": str(best.genome), "score": best.fitness, "evaluations": self._evaluations()}
 
     def get_op_optimizer(self) -> Any:
         """There is none: weights live as long as a score takes."""
@@ -146,16 +129,17 @@ class GenNASRegularizedEvolution(MetaOptimizer):
         return {"model": _SearchState(self)}
 
     def state(self) -> Dict[str, Any]:
-        """Everything that the search needs to go on, ready for JSON."""
+        """Everything that the search needs to go on, ready for JSON.
+
+        Every architecture scored, with parent, birth and fitness; the population is the youngest of them, and the
+        random numbers of each come from the seed and its place.
+        """
+        space, evolution = self._search()
         return {
             "version": CHECKPOINT_VERSION,
-            "space": self._space().name,
+            "space": space.name,
             "settings": self._settings(),
-            "history": [
-                [str(i.spec), i.fitness if math.isfinite(i.fitness) else None, i.parent, i.status] for i in self.history
-            ],
-            "population": self.population,
-            "random": self.rng.bit_generator.state,
+            "search": evolution.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -169,50 +153,45 @@ class GenNASRegularizedEvolution(MetaOptimizer):
                 f"checkpoint has version {state.get('version')!r}; this version of naslib-gennas reads "
                 f"{CHECKPOINT_VERSION}: start the search in another out_dir"
             )
-        space = self._space()
+        space, evolution = self._search()
         if state["space"] != space.name:
-            raise InputError(f"checkpoint is of the space '{state['space']}', this search is in '{space.name}'")
-        for key, value in json.loads(json.dumps(self._settings())).items():
-            if state["settings"].get(key) != value:
-                raise InputError(
-                    f"checkpoint was made with {key} {state['settings'].get(key)!r}, this search has {value!r}: resume "
-                    "with the same settings, or start in another out_dir"
-                )
-        self.history = [
-            Individual(space.parse(spec), -math.inf if fitness is None else fitness, parent, status)
-            for spec, fitness, parent, status in state["history"]
-        ]
-        self.population = list(state["population"])
-        self.rng.bit_generator.state = state["random"]
+            raise InputError(
+                f"checkpoint is of the space '{state['space']}', this search is in '{space.name}': use another out_dir"
+            )
+        differing = differences(state["settings"], json.loads(json.dumps(self._settings())))
+        if differing:
+            raise InputError(f"checkpoint was made with other settings ({differing}): resume with the same ones")
+        evolution.restore(state["search"])
 
     def _settings(self) -> Dict[str, Any]:
         settings = self.scorer.settings
         return {
-            "population_size": self.population_size,
-            "sample_size": self.sample_size,
-            "seed": self.seed,
             "gennas_task": self.task,
-            "gennas_profile": settings.resolved().name,
+            "gennas_profile": dataclasses.asdict(settings.resolved()),
             "gennas_seeds": settings.seeds,
             "gennas_inputs": settings.inputs,
         }
 
-    def _space(self) -> NaslibSpace:
-        if self.space is None:
+    def _search(self) -> Tuple[NaslibSpace, Evolution[Spec]]:
+        if self.space is None or self.evolution is None:
             raise InputError("gennas_re has no search space yet: call adapt_search_space first")
-        return self.space
+        return self.space, self.evolution
 
-    def _incumbent(self) -> Individual:
-        if not self.history:
+    def _evaluations(self) -> int:
+        return len(self._search()[1].history)
+
+    def _incumbent(self) -> Individual[Spec]:
+        best = self._search()[1].best
+        if best is None:
             raise InputError("gennas_re has scored nothing yet: run the search, or resume from its checkpoint")
-        return max(self.history, key=lambda individual: individual.fitness)
+        return best
 
     def _query(self, spec: Spec, metric: Any) -> float:
         if self.dataset_api is None:
             return _UNKNOWN
         if (spec, metric) not in self._true:
             try:
-                value = self._space().light_graph(spec).query(metric, self.dataset, dataset_api=self.dataset_api)
+                value = self._search()[0].light_graph(spec).query(metric, self.dataset, dataset_api=self.dataset_api)
                 self._true[spec, metric] = _UNKNOWN if value is None or value == -1 else float(value)
             except (AssertionError, KeyError, NotImplementedError, TypeError, ValueError) as error:
                 logger.debug("the benchmark does not know %s of %s: %r", metric, spec, error)
@@ -227,7 +206,7 @@ class _SearchState(torch.nn.Module):
         super().__init__()
         self._search = search
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> Dict[str, torch.Tensor]:  # type: ignore[override]
+    def state_dict(self, *args: Any, **kwargs: Any) -> Dict[str, torch.Tensor]:
         content = json.dumps(self._search.state()).encode()
         # The checkpointer drops tensors that changed their shape under the same name; this name changes with them.
         name = _PREFIX + hashlib.sha256(content).hexdigest()[:16]

@@ -121,11 +121,14 @@ MODEL_BASED = (
 
 
 def make(name: str, settings: Any, benchmark: Benchmark, loader: Any) -> Any:
-    """The predictor of a key of the config."""
+    """The predictor of a key of the config.
+
+    ``gennas`` chooses its task on the training set's labels; a key with a task's name keeps that task.
+    """
     if name in OURS:
         from naslib_gennas.plugin.predictor import GenNASPredictor
 
-        return GenNASPredictor(name, **config.settings_of(settings))
+        return GenNASPredictor(name, candidates=None if name == "gennas" else (), **config.settings_of(settings))
     if name in ZERO_COST:
         from naslib_gennas.plugin.evaluators import ZeroCostOfLists
 

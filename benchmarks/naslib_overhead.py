@@ -1,0 +1,229 @@
+"""How the NASLib plugin does against real NASLib: agreement of its routes, cost of its graph path, memory.
+
+    python benchmarks/naslib_overhead.py agreement --truth nasbench201.csv:cifar10_test_acc
+    python benchmarks/naslib_overhead.py overhead
+    python benchmarks/naslib_overhead.py memory --count 2000
+
+Needs NASLib on the import path. Every figure is printed as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import resource
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Dict, List
+
+import numpy as np
+import torch
+from scipy import stats
+
+from naslib_gennas import images, proxies, spaces
+from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.plugin import benchmark as benchmarks
+from naslib_gennas.plugin import predictors, zc
+from naslib_gennas.plugin.measure import register
+from naslib_gennas.plugin.scoring import GraphScorer, Settings
+from naslib_gennas.spaces.naslib_graph import NaslibSpace, staged_network
+
+
+def agreement(arguments: argparse.Namespace) -> Dict[str, Any]:
+    """Rank the same architectures through ZeroCost, through GenNASPredictor and through our own network."""
+    names = ["synflow", "jacov", "gennas_combo"]
+    config: Dict[str, Any] = {
+        "search_space": "nasbench201",
+        "dataset": "cifar10",
+        "predictors": names,
+        "test_size": arguments.count,
+        "train_size_single": 3,
+        "truth": arguments.truth,
+        "seed": 0,
+        "gennas_profile": arguments.profile,
+    }
+    table = benchmarks.load("nasbench201", "cifar10", arguments.truth)
+    specs = table.sample(arguments.count, 0)
+    proxy = proxies.get("gennas-combo", arguments.profile)
+    batch = images.load("photos", proxy.images, proxy.profile.resolution)
+    native = []
+    for spec in specs:
+        arch = table.space.to_native(spec)
+        if table.space.untrainable(spec):
+            native.append(-1e8)
+        else:
+            native.append(
+                proxy.measure(spaces.build(spaces.get("nasbench201"), arch, proxy.profile, 0), batch, 0).value
+            )
+    scores: Dict[str, List[float]] = {"native": native}
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        config["out_dir"] = folder
+        path = Path(folder) / "config.yaml"
+        path.write_text(json.dumps(config), encoding="utf-8")
+        evaluated = {row["predictor"]: row for row in zc.run(["--config-file", str(path)])}
+        queried = {row["predictor"]: row for row in predictors.run(["--config-file", str(path)])}
+    for name, rows in (("ZeroCost", evaluated), ("PredictorEvaluator", queried)):
+        scores[name] = rows["gennas_combo"]["full_testpred"]
+    if arguments.graph:
+        scorer = GraphScorer(Settings(profile=arguments.profile, network="graph"))
+        space = NaslibSpace(table.graph, "graph")
+        scores["NASLib's graph"] = [max(-1e8, scorer.score_spec(space, spec, "combo").value) for spec in specs]
+    routes = list(scores)
+    between = {
+        f"{a} / {b}": float(stats.spearmanr(scores[a], scores[b])[0])
+        for i, a in enumerate(routes)
+        for b in routes[i + 1 :]
+    }
+    figures = ("spearman", "kendalltau", "query_time")
+    return {
+        "architectures": arguments.count,
+        "profile": arguments.profile,
+        "between_routes": between,
+        "with_truth": {name: {key: row[key] for key in figures} for name, row in evaluated.items()},
+        "with_truth_predictor": {name: {key: row[key] for key in figures} for name, row in queried.items()},
+        "with_truth_routes": {
+            name: float(stats.spearmanr(values, evaluated["gennas_combo"]["full_ytest"])[0])
+            for name, values in scores.items()
+        },
+    }
+
+
+class Bare(StagedNetwork):
+    """A parsed graph, run as it is; recorders set once note the stage feature maps."""
+
+    def __init__(self, graph: Any) -> None:
+        super().__init__()
+        staged = staged_network(graph, 0)
+        self.graph, self._channels = staged.graph, staged.stage_channels
+        self._maps: List[torch.Tensor] = []
+        for edge in ((6, 7), (12, 13), (18, 19)):
+            module = self.graph.edges[edge].op
+            module.forward = self._recorder(module.forward)
+
+    def _recorder(self, forward: Any) -> Any:
+        def record(*args: Any, **kwargs: Any) -> Any:
+            self._maps.append(forward(*args, **kwargs))
+            return self._maps[-1]
+
+        return record
+
+    @property
+    def stage_channels(self) -> List[int]:
+        return self._channels
+
+    def forward(self, x: torch.Tensor) -> List[torch.Tensor]:
+        self._maps.clear()
+        self.graph(x)
+        return list(self._maps)
+
+
+def overhead(arguments: argparse.Namespace) -> Dict[str, Any]:
+    """Seconds of a score of a NASLib graph, beside the training of the same module alone and our own network's."""
+    space = NaslibSpace("nasbench201", "graph")
+    proxy = proxies.get("gennas-combo", arguments.profile)
+    batch = images.load("photos", proxy.images, proxy.profile.resolution)
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(arguments.count):
+        graph = space.graph(space.sample(rng))
+        row = {}
+        bare = Bare(graph)
+        for name, score in (
+            ("bare", lambda bare=bare: proxy.measure(bare, batch, 0)),
+            ("graph", lambda graph=graph: _scorer("graph", arguments).score(graph, "combo")),
+            ("native", lambda graph=graph: _scorer("native", arguments).score(graph, "combo")),
+        ):
+            start = time.thread_time()
+            score()
+            row[name] = time.thread_time() - start
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    seconds = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+    total = {name: sum(row[name] for row in rows) for name in rows[0]}
+    return {
+        "graphs": len(rows),
+        "profile": arguments.profile,
+        "median_core_seconds": seconds,
+        "overhead_of_the_sums": total["graph"] / total["bare"] - 1,
+        "median_overhead": statistics.median(row["graph"] / row["bare"] - 1 for row in rows),
+    }
+
+
+def _scorer(network: str, arguments: argparse.Namespace) -> GraphScorer:
+    scorer = GraphScorer(Settings(profile=arguments.profile, network=network))
+    scorer.space(NaslibSpace("nasbench201").fresh())  # made once a run, not once a graph
+    return scorer
+
+
+def memory(arguments: argparse.Namespace) -> Dict[str, Any]:
+    """Growth of the resident memory over a run of many graphs, after the first fifty."""
+    from naslib.predictors import ZeroCost
+
+    from naslib_gennas.plugin.evaluators import LightZeroCostEvaluator
+
+    register(profile="fast", steps=1, network=arguments.network)
+    space = NaslibSpace("nasbench201", arguments.network)
+    graph = space.fresh()
+    table = {spec: float(i) for i, spec in enumerate(_distinct(space, arguments.count))}
+    benchmarks.answer_from(graph, table)
+    benchmark = benchmarks.Benchmark(space, graph, None, list(table))
+    config = argparse.Namespace(test_size=arguments.count, dataset="cifar10", test_data_file=None, save="", seed=0)
+    seen: List[int] = []
+
+    class Watched(ZeroCost):
+        def query(self, graph: Any, dataloader: Any = None, info: Any = None) -> float:
+            score = super().query(graph, dataloader, info)
+            seen.append(_resident())
+            if len(seen) % 100 == 0:
+                print(json.dumps({"graphs": len(seen), "resident_mb": seen[-1] / 1e6}), flush=True)
+            return float(score)
+
+    with benchmarks.loaders_of_ours():
+        evaluator = LightZeroCostEvaluator(Watched("gennas_combo"), config, benchmark, list(table))
+        evaluator.log_results_to_json = False
+        evaluator.adapt_search_space(benchmark.light_graph())
+        evaluator.evaluate(None)
+    return {
+        "graphs": len(seen),
+        "network": arguments.network,
+        "after_50_mb": seen[min(49, len(seen) - 1)] / 1e6,
+        "at_the_end_mb": seen[-1] / 1e6,
+        "growth_mb": (max(seen) - seen[min(49, len(seen) - 1)]) / 1e6,
+        "growth_from_the_first_mb": (max(seen) - seen[0]) / 1e6,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+    }
+
+
+def _distinct(space: NaslibSpace, count: int) -> List[Any]:
+    rng, found = np.random.default_rng(0), {}
+    while len(found) < count:
+        found[space.sample(rng)] = None
+    return list(found)
+
+
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+    return pages * resource.getpagesize()
+
+
+def main() -> None:
+    """Parse the command line and print one figure's JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["agreement", "overhead", "memory"])
+    parser.add_argument("--count", type=int, default=None, help="architectures (40, 8 or 2000)")
+    parser.add_argument("--truth", default="analog-nasbench", help="table of accuracies, for agreement")
+    parser.add_argument("--profile", default="paper")
+    parser.add_argument("--network", default="native", choices=["native", "graph"], help="for memory")
+    parser.add_argument("--graph", action="store_true", help="agreement: NASLib's own graphs as a fourth route")
+    arguments = parser.parse_args()
+    arguments.count = arguments.count or {"agreement": 40, "overhead": 8, "memory": 2000}[arguments.what]
+    torch.set_num_threads(1)
+    print(json.dumps({"agreement": agreement, "overhead": overhead, "memory": memory}[arguments.what](arguments)))
+
+
+if __name__ == "__main__":
+    main()
