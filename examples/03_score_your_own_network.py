@@ -1,8 +1,8 @@
 """Score networks of your own: a ResNet and a plain VGG of about the same number of parameters.
 
 Any torch module that takes a batch of images will do. `score_network` finds the stages (the last feature map before
-each drop of resolution) or takes their names, and shows which it used. Networks that shall be compared must be initialised
-the same way, here by torch's own initialisation after the same seed.
+each drop of resolution) or takes their names, and shows which it used. Networks that shall be compared must be
+initialised the same way, here by torch's own initialisation after the same seed.
 """
 
 import torch

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
+from scipy.stats import rankdata
 
 from naslib_gennas.errors import InputError
 
@@ -177,27 +178,33 @@ def scatter(
     score_label: str = "score",
     truth_label: str = "truth",
 ) -> Path:
-    """Draw scores against truth; architectures that rank last (-inf) stand on the left border, hollow."""
-    made, axes = figure()
-    axis = axes[0, 0]
+    """Draw scores against truth, and rank against rank, which is what correlations see.
+
+    Architectures that rank last (-inf) stand on the left border of the scores, hollow.
+
+    Args:
+        scores: higher is better.
+        truth: finite numbers, in the truth's own direction.
+    """
+    made, axes = figure(columns=2)
     x, y = np.asarray(scores, dtype=float), np.asarray(truth, dtype=float)
     finite = np.isfinite(x)
-    axis.scatter(x[finite], y[finite], s=18, alpha=0.7, linewidths=0, color="tab:blue")
-    if finite.any() and not finite.all():
-        left = axis.get_xlim()[0]
-        axis.scatter(
-            np.full((~finite).sum(), left),
-            y[~finite],
-            s=22,
-            facecolors="none",
-            edgecolors="tab:red",
-            label="ranks last",
-        )
-        axis.legend(loc="best", frameon=False)
-    axis.set_xlabel(score_label)
-    axis.set_ylabel(truth_label)
-    axis.set_title(title, fontsize=10)
-    axis.grid(alpha=0.3)
+    values, ranks = axes[0]
+    values.scatter(x[finite], y[finite], s=18, alpha=0.7, linewidths=0, color="tab:blue")
+    values.set_xlabel(score_label)
+    values.set_ylabel(truth_label)
+    ranks.scatter(rankdata(x)[finite], rankdata(y)[finite], s=18, alpha=0.7, linewidths=0, color="tab:blue")
+    ranks.set_xlabel(f"rank by {score_label}")
+    ranks.set_ylabel(f"rank by {truth_label}")
+    last = {"s": 22, "facecolors": "none", "edgecolors": "tab:red", "label": "ranks last"}
+    if not finite.all():
+        left = values.get_xlim()[0]
+        values.scatter(np.full((~finite).sum(), left), y[~finite], **last)
+        ranks.scatter(rankdata(x)[~finite], rankdata(y)[~finite], **last)
+        values.legend(loc="best", frameon=False)
+    for axis in axes[0]:
+        axis.grid(alpha=0.3)
+    made.suptitle(title, fontsize=10)
     return save(made, path)
 
 
