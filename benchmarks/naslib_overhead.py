@@ -27,7 +27,7 @@ from scipy import stats
 from naslib_gennas import images, proxies, spaces
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.plugin import benchmark as benchmarks
-from naslib_gennas.plugin import predictors, zc
+from naslib_gennas.plugin import compat, predictors, zc
 from naslib_gennas.plugin.measure import register
 from naslib_gennas.plugin.scoring import GraphScorer, Settings
 from naslib_gennas.spaces.naslib_graph import NaslibSpace, staged_network
@@ -222,6 +222,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.count = arguments.count or {"agreement": 40, "overhead": 8, "memory": 2000}[arguments.what]
     torch.set_num_threads(1)
+    compat.require_naslib()
     print(json.dumps({"agreement": agreement, "overhead": overhead, "memory": memory}[arguments.what](arguments)))
 
 

@@ -45,7 +45,7 @@ def read(argv: Sequence[str], kind: str, defaults: Mapping[str, Any], choices: M
     content = load(Path(args.config_file))
     if args.seed is not None:
         content["seed"] = _int(args.seed)
-    merged = _overridden(_merge(defaults, content), args.opts or [])
+    merged = override(_merge(defaults, content), args.opts or [])
     args.opts = []
     for key, known in choices.items():
         given = merged.get(key, [])
@@ -141,7 +141,7 @@ def _merge(defaults: Mapping[str, Any], content: Mapping[str, Any]) -> Dict[str,
     return merged
 
 
-def _overridden(content: Dict[str, Any], opts: Sequence[str]) -> Dict[str, Any]:
+def override(content: Dict[str, Any], opts: Sequence[str]) -> Dict[str, Any]:
     """`content` with the overrides of the command line, which keep each value's type.
 
     NASLib's own way of reading them turns lists into letters and "False" into true.

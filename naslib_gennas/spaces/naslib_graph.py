@@ -662,7 +662,8 @@ class NaslibSpace(SearchSpace[Spec]):
             light = copy.copy(self._blank)
         # What networkx and torch keep of nodes, edges and modules stays behind.
         for name in ("_node", "_adj", "_pred", "_succ", "_modules", "_parameters", "_buffers"):
-            light.__dict__[name] = type(light.__dict__[name])()
+            if name in light.__dict__:
+                light.__dict__[name] = type(light.__dict__[name])()
         if arch is not None:
             self.set(light, arch)
         return light
@@ -707,7 +708,7 @@ def _maker(space: Any) -> Any:
     if isinstance(space, (type, partial)):
         return space
     options = {option: getattr(space, name) for option, name in taps_of(space).options.items()}
-    return partial(type(space), **options)
+    return partial(space.__class__, **options)
 
 
 def _search_spaces() -> Any:

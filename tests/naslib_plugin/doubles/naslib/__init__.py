@@ -1,0 +1,1 @@
+"""Doubles of the few classes of NASLib that the plugin meets, with the contracts that it relies on."""

@@ -1,0 +1,2 @@
+class MetaOptimizer:
+    using_step_function = True

@@ -1,0 +1,210 @@
+"""The plugin's contracts with NASLib, on doubles of its classes: these run without NASLib too."""
+
+from __future__ import annotations
+
+import copy
+import math
+from types import SimpleNamespace
+from typing import Any, Callable
+
+import numpy as np
+import pytest
+import torch
+
+from naslib_gennas.errors import InputError
+
+QUICK = {"profile": "fast", "steps": 2}
+
+
+@pytest.fixture
+def graph(doubles: None) -> Any:
+    from naslib.search_spaces import NasBench201SearchSpace
+
+    made = NasBench201SearchSpace()
+    made.set_spec((2, 0, 4, 3, 0, 2))
+    return made
+
+
+def test_query_gives_a_float_for_one_graph_and_an_array_for_a_list(graph: Any) -> None:
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    predictor = GenNASPredictor("gennas_combo", **QUICK)
+    score = predictor.query(graph, dataloader=None)
+    scores = predictor.query([graph, graph], [{}, {}])
+    assert isinstance(score, float) and math.isfinite(score)
+    assert isinstance(scores, np.ndarray) and scores.tolist() == [score, score]
+    assert predictor.method_type == "gennas_combo"
+    assert predictor.get_data_reqs()["requires_partial_lc"] is False
+
+
+def test_cache_goes_by_architecture_not_by_graph(graph: Any) -> None:
+    from naslib.search_spaces import NasBench201SearchSpace
+
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    other = NasBench201SearchSpace()
+    other.set_spec((3, 3, 3, 3, 3, 3))
+    assert other == graph and hash(other) == hash(graph)  # as all of NASLib's clones
+    predictor = GenNASPredictor(**QUICK)
+    assert predictor.query(other) != predictor.query(graph)
+    assert len(predictor.scorer.cache) == 2
+    assert predictor.query(copy.deepcopy(graph)) == predictor.query(graph)
+    assert len(predictor.scorer.cache) == 2
+
+
+def test_scoring_leaves_graph_and_generators_alone(graph: Any, generators: Callable[[], Any]) -> None:
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    before, attributes = generators(), {key: graph.__dict__[key] for key in ("op_indices", "training", "is_parsed")}
+    GenNASPredictor(**QUICK).query(graph)
+    assert generators() == before
+    assert {key: graph.__dict__[key] for key in attributes} == attributes
+
+
+def test_fit_chooses_the_task_that_ranks_the_labels(graph: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+    from naslib_gennas.proxies import Score
+
+    predictor = GenNASPredictor(candidates=["combo", "single", "search-N"], **QUICK)
+    order = {"combo": [3, 1, 2, 0], "single": [0, 1, 2, 3], "search-N": [3, 2, 1, 0]}
+    graphs = [SimpleNamespace(place=i) for i in range(4)]
+    monkeypatch.setattr(predictor.scorer, "score", lambda graph, task: Score(float(order[task][graph.place])))
+    predictor.fit(graphs, [10.0, 20.0, 30.0, 40.0])
+    assert predictor.get_hyperparams()["task"] == "single"
+    assert predictor.correlations["search-N"] == pytest.approx(-1)
+    predictor.fit([], [])
+    assert predictor.get_hyperparams()["task"] == "combo"
+
+
+@pytest.mark.parametrize(("count", "labels", "word"), [(2, [1.0], "1 labels"), (3, [1.0, math.nan, 2.0], "not finite")])
+def test_fit_refuses_bad_labels(doubles: None, count: int, labels: Any, word: str) -> None:
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    with pytest.raises(InputError, match=word):
+        GenNASPredictor(**QUICK).fit([None] * count, labels)
+
+
+def test_register_is_idempotent_and_the_measure_gives_one_float64_tensor(graph: Any) -> None:
+    from naslib.predictors.utils.pruners.measures import _measure_impls
+
+    from naslib_gennas.plugin.measure import register
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    names = register(**QUICK)
+    assert register(**QUICK) == names
+    assert set(names) == {"gennas", "gennas_single", "gennas_combo", "gennas_n", "gennas_d", "gennas_r"}
+    assert set(names) <= set(_measure_impls)
+    inputs = torch.zeros(2, 3, 32, 32)
+    value = _measure_impls["gennas_n"](graph, inputs, None, loss_fn=None, split_data=1)
+    assert len(value) == 1 and value[0].dtype == torch.float64
+    assert float(value[0]) == GenNASPredictor("gennas_n", **QUICK).query(graph)
+
+
+def test_architecture_without_a_path_ranks_last(doubles: None) -> None:
+    from naslib.search_spaces import NasBench201SearchSpace
+
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    graph = NasBench201SearchSpace()
+    graph.set_spec((1, 1, 1, 2, 2, 2))
+    assert GenNASPredictor(**QUICK).query(graph) == -1e8
+
+
+def test_graphs_that_cannot_be_scored_are_refused_with_what_would_help(doubles: None) -> None:
+    from naslib.search_spaces import NasBench201SearchSpace, UntappedSearchSpace
+
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    with pytest.raises(InputError, match="no architecture yet; call set_spec"):
+        GenNASPredictor(**QUICK).query(NasBench201SearchSpace())
+    with pytest.raises(InputError, match="cannot be tapped.*score_network"):
+        GenNASPredictor(**QUICK).query(UntappedSearchSpace())
+
+
+@pytest.mark.parametrize("name", ["gennas_combi", "no-such-task"])
+def test_unknown_keys_are_refused_with_the_known_ones(doubles: None, name: str) -> None:
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    with pytest.raises(InputError, match="combo"):
+        GenNASPredictor(name)
+
+
+def _config(**search: Any) -> Any:
+    keys = {"population_size": 4, "sample_size": 2, "gennas_profile": "fast", "gennas_steps": 1, **search}
+    return SimpleNamespace(seed=7, dataset="cifar10", search=SimpleNamespace(**keys))
+
+
+def _search(config: Any, dataset_api: Any = None) -> Any:
+    from naslib.search_spaces import NasBench201SearchSpace
+
+    from naslib_gennas.plugin.optimizer import GenNASRegularizedEvolution
+
+    optimizer = GenNASRegularizedEvolution(config)
+    optimizer.adapt_search_space(NasBench201SearchSpace(), dataset_api=dataset_api)
+    return optimizer
+
+
+def test_search_goes_on_from_its_checkpoint_as_if_never_interrupted(doubles: None) -> None:
+    whole = _search(_config())
+    for epoch in range(9):
+        whole.new_epoch(epoch)
+    first = _search(_config())
+    for epoch in range(6):
+        first.new_epoch(epoch)
+    saved = first.get_checkpointables()["model"].state_dict()
+    assert all(isinstance(value, torch.Tensor) for value in saved.values())
+    second = _search(_config())
+    second.get_checkpointables()["model"].load_state_dict(saved)
+    for epoch in range(6, 9):
+        second.new_epoch(epoch)
+    assert second.evolution.history == whole.evolution.history
+    assert second.get_final_architecture().get_hash() == whole.get_final_architecture().get_hash()
+
+
+def test_statistics_are_four_floats_nan_where_unknown(doubles: None) -> None:
+    search = _search(_config())
+    search.new_epoch(0)
+    statistics = search.train_statistics(True)
+    assert len(statistics) == 4 and all(math.isnan(value) for value in statistics)
+    assert f"{statistics[1]:.5f}" == "nan"  # what NASLib's Trainer does with it
+
+    class Accuracies(dict):  # type: ignore[type-arg]
+        def __missing__(self, spec: Any) -> float:
+            return 90.5
+
+    known = _search(_config(), Accuracies())
+    known.new_epoch(0)
+    assert known.train_statistics(False) == (90.5, 90.5, 90.5, 90.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"version": 99}, "version 99"),
+        ({"space": "naslib:nasbench101,native"}, "is of the space"),
+        ({"settings": {"gennas_task": "single"}}, "other settings.*gennas_task"),
+    ],
+)
+def test_checkpoints_of_something_else_are_refused(doubles: None, change: Any, word: str) -> None:
+    search = _search(_config())
+    search.new_epoch(0)
+    with pytest.raises(InputError, match=word):
+        _search(_config()).restore({**search.state(), **change})
+    with pytest.raises(InputError, match="another optimizer"):
+        search.get_checkpointables()["model"].load_state_dict({"0.arch.weight": torch.zeros(1)})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("population_size", 0), ("gennas_seeds", "two"), ("sample_size", 2.5), ("gennas_steps", -1)]
+)
+def test_wrong_values_in_the_config_are_named(doubles: None, key: str, value: Any) -> None:
+    with pytest.raises(InputError, match=key):
+        _search(_config(**{key: value}))
+
+
+def test_defaults_are_the_papers(doubles: None) -> None:
+    from naslib_gennas.plugin.optimizer import GenNASRegularizedEvolution
+
+    search = GenNASRegularizedEvolution(SimpleNamespace(seed=0, dataset="cifar10", search=SimpleNamespace()))
+    assert (search.population_size, search.sample_size, search.epochs) == (50, 10, 450)
+    assert search.task == "combo"

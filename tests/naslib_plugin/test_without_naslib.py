@@ -1,0 +1,120 @@
+"""What a user without NASLib sees, and what needs no NASLib."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any, List
+
+import numpy as np
+import pytest
+
+from naslib_gennas.errors import InputError
+from naslib_gennas.plugin import compat, config, doctor
+
+
+def test_import_is_quick_and_needs_no_naslib() -> None:
+    code = """
+    import sys, time
+    start = time.process_time()
+    import naslib_gennas
+    seconds = time.process_time() - start
+    assert "naslib" not in sys.modules and "torch" not in sys.modules
+    assert seconds < 2, seconds
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+@pytest.mark.parametrize("module", ["predictor", "optimizer", "evaluators"])
+def test_modules_that_need_naslib_say_how_to_get_it(no_naslib: None, module: str) -> None:
+    with pytest.raises(InputError, match="git clone") as caught:
+        importlib.import_module(f"naslib_gennas.plugin.{module}")
+    assert "\n" not in str(caught.value)
+
+
+def test_functions_that_need_naslib_say_how_to_get_it(no_naslib: None) -> None:
+    from naslib_gennas import register
+    from naslib_gennas.spaces.naslib_graph import NaslibSpace
+
+    for call in (register, lambda: NaslibSpace("nasbench201")):
+        with pytest.raises(InputError, match="git clone"):
+            call()
+
+
+@pytest.mark.parametrize("runner", ["predictors", "zc", "nas", "run"])
+def test_runners_exit_with_2_and_one_line(
+    no_naslib: None, runner: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    module = importlib.import_module(f"naslib_gennas.plugin.{runner}")
+    script = tmp_path / "script.py"
+    script.touch()
+    arguments = [str(script)] if runner == "run" else ["--config-file", "x.yaml"]
+    assert config.command(module.run, arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and "git clone" in lines[0]
+
+
+def test_doctor_works_without_naslib(no_naslib: None) -> None:
+    report = doctor.examine()
+    by_name = {check.name: check for check in report.checks}
+    assert not report.ready
+    assert by_name["NASLib"].status == "todo" and "git clone" in by_name["NASLib"].detail
+    assert all("\n" not in check.detail for check in report.checks)
+
+
+def test_plain_turns_hashes_into_plain_ints() -> None:
+    given = (np.int64(1), [np.int64(2), (np.int32(3), 4)], np.array([5, 6]))
+    assert str(compat.plain(given)) == "(1, (2, (3, 4)), (5, 6))"
+
+
+def _file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("search:\n  gennas:\n    task: combo\n", "'search.gennas' holds keys.*gennas_task under 'search'"),
+        ("seed:\n", "'seed' has no value"),
+        ("search:\n  epochs:\n", "'search.epochs' has no value"),
+        ("- a\n", "keys and values"),
+        ("a: [", "cannot be read"),
+    ],
+)
+def test_configs_that_naslib_cannot_read_are_named(tmp_path: Path, text: str, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        config.load(_file(tmp_path, text))
+
+
+def test_missing_config_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        config.load(tmp_path / "absent.yaml")
+
+
+def test_overrides_keep_types() -> None:
+    content = {"seed": 0, "search": {"epochs": 5, "zc": True, "rate": 0.5}, "predictors": ["a"], "out_dir": "run"}
+    changed = config.override(content, ["seed", "3", "search.zc", "False", "search.rate", "1", "predictors", "[b, c]"])
+    assert changed["seed"] == 3 and changed["search"] == {"epochs": 5, "zc": False, "rate": 1.0}
+    assert changed["predictors"] == ["b", "c"]
+    assert content["search"]["zc"] is True
+
+
+@pytest.mark.parametrize(
+    ("opts", "word"),
+    [
+        (["seed"], "stands alone"),
+        (["sead", "1"], "no key 'sead'.*did you mean 'seed'"),
+        (["search.epochs.more", "1"], "no key"),
+        (["search", "1"], "no key 'search'"),
+        (["seed", "many"], "takes a int"),
+    ],
+)
+def test_wrong_overrides_are_named(opts: List[str], word: str) -> None:
+    content: Any = {"seed": 0, "search": {"epochs": 5}}
+    with pytest.raises(InputError, match=word):
+        config.override(content, opts)
