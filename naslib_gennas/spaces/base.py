@@ -102,7 +102,16 @@ def build(space: SearchSpace[Any], arch: Any, profile: Profile, seed: int) -> St
 _MODULES = {
     "nasbench201": "naslib_gennas.spaces.nasbench201",
     "nasbench101": "naslib_gennas.spaces.nasbench101",
+    "nasbenchnlp": "naslib_gennas.spaces.nasbenchnlp",
     "darts": "naslib_gennas.spaces.darts",
+    "transnas-micro": "naslib_gennas.spaces.transnas",
+    "transnas-macro": "naslib_gennas.spaces.transnas",
+    **{f"nds-{name}": "naslib_gennas.spaces.nds" for name in ("darts", "darts-fix", "darts-in", "darts-fix-in")},
+    **{f"nds-{name}": "naslib_gennas.spaces.nds" for name in ("amoeba", "amoeba-in", "nasnet", "nasnet-in")},
+    **{f"nds-{name}": "naslib_gennas.spaces.nds" for name in ("enas", "enas-fix", "enas-in")},
+    **{f"nds-{name}": "naslib_gennas.spaces.nds" for name in ("pnas", "pnas-fix", "pnas-in")},
+    **{f"nds-{name}": "naslib_gennas.spaces.nds" for name in ("resnet", "resnext-a", "resnext-a-in")},
+    **{f"nds-{name}": "naslib_gennas.spaces.nds" for name in ("resnext-b", "resnext-b-in")},
 }
 _REGISTRY: Dict[str, Type[SearchSpace[Any]]] = {}
 
