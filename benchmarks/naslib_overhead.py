@@ -163,32 +163,56 @@ def memory(arguments: argparse.Namespace) -> Dict[str, Any]:
     """Growth of the resident memory over a run of many graphs, after the first fifty."""
     from naslib.predictors import ZeroCost
 
-    from naslib_gennas.plugin.evaluators import LightZeroCostEvaluator
+    from naslib_gennas.plugin.evaluators import LightPredictorEvaluator, LightZeroCostEvaluator
+    from naslib_gennas.plugin.predictor import GenNASPredictor
 
-    register(profile="fast", steps=1, network=arguments.network)
+    # One step a score: what a run keeps does not depend on how long each network trains.
+    settings = {"profile": "fast", "steps": 1, "network": arguments.network}
+    register(**settings)
     space = NaslibSpace("nasbench201", arguments.network)
     graph = space.fresh()
     table = {spec: float(i) for i, spec in enumerate(_distinct(space, arguments.count))}
     benchmarks.answer_from(graph, table)
     benchmark = benchmarks.Benchmark(space, graph, None, list(table))
-    config = argparse.Namespace(test_size=arguments.count, dataset="cifar10", test_data_file=None, save="", seed=0)
+    config: Any = argparse.Namespace(
+        **{**predictors.DEFAULTS, "test_size": arguments.count, "train_size_single": 0, "test_data_file": None}
+    )
     seen: List[int] = []
 
-    class Watched(ZeroCost):
+    def note() -> None:
+        seen.append(_resident())
+        if len(seen) % 100 == 0:
+            print(json.dumps({"graphs": len(seen), "resident_mb": seen[-1] / 1e6}), flush=True)
+
+    class WatchedZeroCost(ZeroCost):
         def query(self, graph: Any, dataloader: Any = None, info: Any = None) -> float:
             score = super().query(graph, dataloader, info)
-            seen.append(_resident())
-            if len(seen) % 100 == 0:
-                print(json.dumps({"graphs": len(seen), "resident_mb": seen[-1] / 1e6}), flush=True)
+            note()
             return float(score)
 
-    with benchmarks.loaders_of_ours():
-        evaluator = LightZeroCostEvaluator(Watched("gennas_combo"), config, benchmark, list(table))
-        evaluator.log_results_to_json = False
-        evaluator.adapt_search_space(benchmark.light_graph())
-        evaluator.evaluate(None)
+    class WatchedPredictor(GenNASPredictor):
+        def query(self, xtest: Any, info: Any = None, dataloader: Any = None) -> Any:
+            if not isinstance(xtest, list):
+                score = super().query(xtest)
+                note()
+                return score
+            return np.array([self.query(graph) for graph in xtest])
+
+    with benchmarks.loaders_of_ours(), contextlib.redirect_stderr(io.StringIO()):
+        evaluator: Any
+        if arguments.route == "zerocost":
+            evaluator = LightZeroCostEvaluator(WatchedZeroCost("gennas_combo"), config, benchmark, list(table))
+            evaluator.log_results_to_json = False
+        else:
+            evaluator = LightPredictorEvaluator(
+                WatchedPredictor("gennas_combo", candidates=(), **settings), config, benchmark
+            )
+            evaluator._log_to_json = lambda: None
+        evaluator.adapt_search_space(benchmark.light_graph(), load_labeled=False)
+        evaluator.evaluate(*([None] if arguments.route == "zerocost" else []))
     return {
         "graphs": len(seen),
+        "route": arguments.route,
         "network": arguments.network,
         "after_50_mb": seen[min(49, len(seen) - 1)] / 1e6,
         "at_the_end_mb": seen[-1] / 1e6,
@@ -218,6 +242,7 @@ def main() -> None:
     parser.add_argument("--truth", default="analog-nasbench", help="table of accuracies, for agreement")
     parser.add_argument("--profile", default="paper")
     parser.add_argument("--network", default="native", choices=["native", "graph"], help="for memory")
+    parser.add_argument("--route", default="predictor", choices=["predictor", "zerocost"], help="for memory")
     parser.add_argument("--graph", action="store_true", help="agreement: NASLib's own graphs as a fourth route")
     arguments = parser.parse_args()
     arguments.count = arguments.count or {"agreement": 40, "overhead": 8, "memory": 2000}[arguments.what]
