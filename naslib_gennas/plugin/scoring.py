@@ -6,12 +6,13 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 import torch
 
 from naslib_gennas import images, profiles, proxies, tasks
 from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.profiles import Profile
 from naslib_gennas.proxies import Proxy, Score
 from naslib_gennas.spaces import base
@@ -25,6 +26,14 @@ TASKS: Mapping[str, str] = {
     "gennas_n": "search-N",
     "gennas_d": "search-D",
     "gennas_r": "search-R",
+}
+#: The task of recurrent networks that stands for one of image networks.
+RNN_TASKS: Mapping[str, str] = {
+    "combo": "nlp-combo",
+    "single": "nlp-single",
+    "search-N": "nlp-search",
+    "search-D": "nlp-search",
+    "search-R": "nlp-search",
 }
 #: What NASLib gets for a score that is not finite, as its own ZeroCost does: its evaluators cannot rank infinities.
 LOWEST = -1e8
@@ -117,42 +126,45 @@ class GraphScorer:
             InputError: the graph cannot be scored; the message says why and what would make it work.
         """
         if not hasattr(graph, "get_hash") or taps_of(graph).valid is None:
-            return self._mean(lambda proxy, seed: self._measure(staged_network(graph, seed), proxy, seed, device), task)
+            proxy = self._proxy(task, "cnn")
+            return self._mean(lambda seed: self._measure(staged_network(graph, seed), proxy, seed, device))
         space = self.space(graph)
         return self.score_spec(space, space.of(graph), task, device)
 
     def score_spec(self, space: NaslibSpace, spec: Spec, task: str, device: Union[str, torch.device] = "cpu") -> Score:
         """The score of an architecture of a NASLib space."""
-        key = (space.name, str(spec), *self._identity(task))
+        proxy = self._proxy(task, space.kind)
+        key = (space.name, str(spec), *self._identity(proxy))
         if key not in self.cache:
             reason = space.untrainable(spec)
             if reason:
                 self.cache[key] = Score(-math.inf, "untrainable", reason)
             else:
                 self.cache[key] = self._mean(
-                    lambda proxy, seed: self._measure(
-                        base.build(space, spec, proxy.profile, seed), proxy, seed, device
-                    ),
-                    task,
+                    lambda seed: self._measure(base.build(space, spec, proxy.profile, seed), proxy, seed, device)
                 )
         return self.cache[key]
 
-    def _proxy(self, task: str) -> Proxy:
-        return proxies.get(f"gennas-{task}", self.settings.resolved())
+    def _proxy(self, task: str, kind: str) -> Proxy:
+        proxy = proxies.get(f"gennas-{RNN_TASKS.get(task, task) if kind == 'rnn' else task}", self.settings.resolved())
+        if kind not in proxy.kinds:
+            raise InputError(f"task '{task}' is for networks of kind {' and '.join(proxy.kinds)}, not {kind}")
+        return proxy
 
-    def _identity(self, task: str) -> Tuple[str, ...]:
-        proxy = self._proxy(task)
+    def _identity(self, proxy: Proxy) -> Tuple[str, ...]:
         parts = (dict(proxy.settings), dataclasses.asdict(proxy.profile), self.settings.seed, self.settings.seeds)
         return images.identity(self.settings.inputs), json.dumps(parts, sort_keys=True, default=str)
 
-    def _measure(self, network: Any, proxy: Proxy, seed: int, device: Union[str, torch.device]) -> Score:
-        batch = images.load(self.settings.inputs, proxy.images, proxy.profile.resolution)
+    def _measure(self, network: StagedNetwork, proxy: Proxy, seed: int, device: Union[str, torch.device]) -> Score:
+        if "rnn" in proxy.kinds:
+            batch = torch.empty(proxy.images, 0)  # sequences are synthetic: only their number counts
+        else:
+            batch = images.load(self.settings.inputs, proxy.images, proxy.profile.resolution)
         return proxy.measure(network, batch.to(device), seed)  # nobody else has the network: it may be used up
 
-    def _mean(self, measure: Any, task: str) -> Score:
-        proxy = self._proxy(task)
+    def _mean(self, measure: Callable[[int], Score]) -> Score:
         first = self.settings.seed
-        scores = [measure(proxy, seed) for seed in range(first, first + self.settings.seeds)]
+        scores = [measure(seed) for seed in range(first, first + self.settings.seeds)]
         bad = [score for score in scores if score.status != "ok"]
         if bad or len(scores) == 1:
             return (bad or scores)[0]

@@ -149,7 +149,7 @@ def _valid_macro(spec: Any) -> bool:
     if not all(_is_int(value, 0, 4) for value in spec):
         return False
     modules = _modules(spec)
-    padded = modules + (0,) * (6 - len(modules))
+    padded = _padded(modules)
     strides, doublings = sum(m > 2 for m in modules), sum(m % 2 == 0 for m in modules)
     return spec in (modules, padded) and 4 <= len(modules) <= 6 and 1 <= strides <= 4 and 1 <= doublings <= 3
 
@@ -157,6 +157,11 @@ def _valid_macro(spec: Any) -> bool:
 def _modules(spec: Spec) -> Spec:
     """A macro spec without the zeros that fill it up."""
     return tuple(value for value in spec if value)
+
+
+def _padded(modules: Spec) -> Spec:
+    """A macro spec with the zeros that fill it up."""
+    return tuple(modules) + (0,) * (6 - len(modules))
 
 
 def _valid_asr(spec: Any) -> bool:
@@ -242,6 +247,10 @@ TABLE: Tuple[Taps, ...] = (
         valid=_digits(6, 4),
         count=4096,
         example="(2, 0, 3, 2, 0, 2)",
+        # Here NASLib takes the numbers as they are for the digits of the benchmark's own string.
+        native="transnas-micro",
+        to_native=tuple,
+        from_native=tuple,
     ),
     Taps(
         "transbench101_micro",
@@ -263,6 +272,9 @@ TABLE: Tuple[Taps, ...] = (
         valid=_valid_macro,
         count=3256,
         example="(2, 1, 1, 3, 1, 1)",
+        native="transnas-macro",
+        to_native=_modules,
+        from_native=_padded,
     ),
     Taps("simple_cell", "SimpleCellSearchSpace", ("nodes[3].subgraph", "nodes[5].subgraph")),
     Taps("hierarchical", "HierarchicalSearchSpace", ("edges[2,3].op", "edges[4,5].op", "edges[6,7].op")),
@@ -276,7 +288,14 @@ TABLE: Tuple[Taps, ...] = (
         example="((0, 1), (2, 1, 0), (4, 0, 1, 1))",
         choose=_choose_asr,
     ),
-    Taps("nlp", "NasBenchNLPSearchSpace", valid=_valid_nlp, native="nasbench_nlp"),
+    Taps(
+        "nlp",
+        "NasBenchNLPSearchSpace",
+        valid=_valid_nlp,
+        example="(((0, 4), (1, 4), (4, 5)), (0, 0, 0, 0, 6, 2), (5,))",
+        native="nasbenchnlp",
+        to_native=tuple,
+    ),
     Taps("natsbenchsize", "NATSBenchSizeSearchSpace", valid=_valid_size, count=32768, example="(8, 16, 24, 32, 64)"),
 )
 
@@ -555,7 +574,8 @@ class NaslibSpace(SearchSpace[Spec]):
         self.name = f"naslib:{self.row.name}{variant},{self.network}"
         self.count = self.row.count
         self.stages = None if any("*" in path for path in self.row.stages) else len(self.row.stages)
-        self.kind = self.native.kind if self.native is not None else "cnn"
+        if self.native is not None:
+            self.stages, self.kind = self.native.stages, self.native.kind
         self.notation = self.row.example
         self.mutation = "NASLib's own" if self.row.name != "transbench101_macro" else "one module gets another kind"
 
@@ -671,7 +691,7 @@ class NaslibSpace(SearchSpace[Spec]):
     def set(self, graph: Any, arch: Spec) -> None:
         """Give an architecture to a graph of this space that has none yet (one without a network takes many)."""
         if self.row.name == "transbench101_macro":
-            graph.set_spec(np.array(_modules(arch) + (0,) * (6 - len(_modules(arch)))))
+            graph.set_spec(np.array(_padded(_modules(arch))))
         elif self.row.name == "natsbenchsize":
             graph.set_spec(list(arch))
         elif self.row.name == "asr":  # the one space without set_spec
@@ -744,7 +764,7 @@ def _mutate_macro(arch: Spec, rng: np.random.Generator) -> Spec:
     neighbours += [modules[:i] + (kind,) + modules[i:] for i in range(len(modules) + 1) for kind in range(1, 5)]
     valid = sorted({n for n in neighbours if n != modules and _valid_macro(n)})
     chosen = valid[int(rng.integers(len(valid)))]
-    return chosen + (0,) * (6 - len(chosen))
+    return _padded(chosen)
 
 
 def specs(space: NaslibSpace) -> Iterator[Spec]:

@@ -200,6 +200,59 @@ def test_native_nasbench101_equals_naslibs() -> None:
     _hold_equal(theirs, ours)
 
 
+def _layers(module: torch.nn.Module) -> List[torch.nn.Module]:
+    return [layer for layer in module.modules() if isinstance(layer, (torch.nn.Conv2d, torch.nn.BatchNorm2d))]
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "seed"),
+    [
+        ("transbench101_micro", "jigsaw", 0),
+        ("transbench101_micro", "class_scene", 1),
+        ("transbench101_macro", "normal", 2),
+    ],
+)
+def test_native_transnas_equals_naslibs(name: str, dataset: str, seed: int) -> None:
+    compat.require_naslib()
+    from naslib.search_spaces import TransBench101SearchSpaceMacro, TransBench101SearchSpaceMicro
+
+    cls = TransBench101SearchSpaceMicro if name.endswith("micro") else TransBench101SearchSpaceMacro
+    space = NaslibSpace(cls(dataset))
+    assert space.native is not None
+    spec = space.sample(np.random.default_rng(seed))
+    theirs = staged_network(space.graph(spec), 0)
+    ours = space.native.build(space.to_native(spec), space.native.paper_size)
+    encoder = theirs.graph.edges[1, 2].op.model.encoder
+    pairs = list(zip(_layers(encoder.stem), _layers(ours.stem)))
+    for layer, block in zip(encoder.layers, ours.blocks):
+        for cell, own in zip(getattr(encoder, layer), block):
+            if name.endswith("macro"):
+                pairs.extend(zip(_layers(cell), _layers(own)))
+                continue
+            for index, operation in own.operations.items():
+                pairs.extend(zip(_layers(cell.edges[int(index)]), _layers(operation)))
+    for source, target in pairs:
+        target.load_state_dict(source.state_dict())
+    x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        maps = theirs.train()(x)
+        taps = (1, 3, 4) if name.endswith("micro") else range(len(maps) - 3, len(maps))
+        for a, b in zip((maps[i] for i in taps), ours.train()(x)):
+            torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+
+
+def test_recurrent_cells_of_nasbenchnlp_are_built_from_their_recipe() -> None:
+    space = NaslibSpace("nlp")
+    scorer = GraphScorer(Settings(profile={"steps": 2, "width": 0.05, "layers": 1}))
+    rng = np.random.default_rng(0)
+    parent = space.sample(rng)
+    for spec in (parent, space.mutate(parent, rng)):
+        score = scorer.score(space.graph(spec), "combo")
+        assert np.isfinite(score.value), score
+    with pytest.raises(InputError, match="no network to score"):
+        staged_network(space.graph(parent), 0)
+
+
 def _hold_equal(theirs: StagedNetwork, ours: StagedNetwork) -> None:
     # In training mode: NASLib's NAS-Bench-201 cells keep running statistics and affine parameters (1 and 0 here).
     x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
