@@ -13,6 +13,7 @@ from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.profiles import Profile
 from naslib_gennas.proxies.base import Proxy, Score, proxy_family
 from naslib_gennas.regression import Regression, regress
+from naslib_gennas.sequence_regression import regress_sequences
 from naslib_gennas.tasks import ProxyTask
 
 PREFIX = "gennas-"
@@ -36,8 +37,10 @@ def from_task(task: ProxyTask, profile: Optional[Profile] = None) -> Proxy:
     chosen = profile or profiles.get()
     settings = {"task": {key: value for key, value in dataclasses.asdict(task).items() if key != "name"}}
 
+    train = regress if task.kind == "cnn" else regress_sequences
+
     def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
-        return to_score(regress(network, inputs, task, chosen, seed))
+        return to_score(train(network, inputs, task, chosen, seed))
 
     return Proxy(PREFIX + task.name, measure, chosen, chosen.images or task.batch_size, settings, (task.kind,))
 

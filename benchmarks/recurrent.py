@@ -1,0 +1,157 @@
+"""Recurrent networks: the cost of a training beside that of its matrix products, and trained against fixed matrices.
+
+    python benchmarks/recurrent.py products --data FOLDER --count 10
+    python benchmarks/recurrent.py matrices --data FOLDER --count 40 --profile fast
+
+`products` trains NAS-Bench-NLP recipes, and runs the matrix products of the same training alone: same shapes, as many
+of each, weight gradients of all time steps in one product. Short trainings and products alternate, so that a busy
+machine slows both. `matrices` ranks the recipes with the matrices between nodes fixed, as they are by default, and
+trained. FOLDER holds `benchmarks/nasbench_nlp.json.gz` and `reference/authors_nasbench_nlp.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import statistics
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Tuple
+
+import torch
+from scipy.stats import spearmanr
+
+from naslib_gennas import profiles, proxies, spaces, tasks
+from naslib_gennas.networks.recurrent import RecurrentNetwork
+from naslib_gennas.profiles import Profile
+from naslib_gennas.sequence_regression import regress_sequences
+from naslib_gennas.tasks import ProxyTask
+
+SPACE = spaces.get("nasbenchnlp")
+#: Rows, inner dimension, columns of a product, and how often a training step runs it.
+Product = Tuple[int, int, int, int]
+
+
+def reference(data: Path, count: int) -> List[Dict[str, Any]]:
+    """The recipes that the authors' code was run on, with its losses and core-seconds."""
+    with gzip.open(data / "benchmarks" / "nasbench_nlp.json.gz", "rt") as file:
+        recipes = {row["id"]: SPACE.parse(row["recipe"]) for row in json.load(file)}
+    entries = json.loads((data / "reference" / "authors_nasbench_nlp.json").read_text())["architectures"][:count]
+    return [{**entry, "recipe": recipes[entry["id"]]} for entry in entries]
+
+
+def products(network: RecurrentNetwork, length: int, batch: int, dimension: int, backward: bool) -> List[Product]:
+    """The matrix products of one step: the forward pass, and the backward pass where asked for."""
+    rows = length * batch
+    found: List[Product] = []
+
+    def over_time(inputs: int, outputs: int) -> None:
+        found.append((rows, inputs, outputs, 1))
+        if backward:
+            found.extend([(rows, outputs, inputs, 1), (outputs, rows, inputs, 1)])
+
+    over_time(network.embedding, dimension)
+    found.append((rows, dimension, network.embedding, 1))
+    if backward:
+        found.append((network.embedding, rows, dimension, 1))
+    for layer in network.layers:
+        for matrix in layer.inputs:
+            over_time(matrix.shape[1], matrix.shape[0])
+        for step in layer.plan.steps:
+            if step.op == "linear":
+                for source in step.sources:
+                    # The first hidden states are zero: nothing is to be multiplied.
+                    times = length - (source < layer.plan.states)
+                    found.append((batch, layer.width, layer.width, times * (1 + backward)))
+    return found
+
+
+def runner(step: List[Product], evaluation: List[Product], profile: Profile) -> Callable[[], None]:
+    """Runs the products of a training, each on operands of its own, into memory that is there already."""
+    ready = [
+        [(torch.randn(m, k), torch.randn(k, n), torch.empty(m, n), times) for m, k, n, times in wanted]
+        for wanted in (step, evaluation)
+    ]
+
+    def run() -> None:
+        for index in range(1, profile.steps + 1):
+            for which in (0, 1) if index % profile.record_every == 0 else (0,):
+                for one, other, out, times in ready[which]:
+                    for _ in range(times):
+                        torch.mm(one, other, out=out)
+
+    return run
+
+
+def core_seconds(work: Callable[[], Any]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def compare_products(arguments: argparse.Namespace) -> None:
+    profile = profiles.get(arguments.profile).replace(steps=arguments.steps, record_every=10)
+    ratios = []
+    for entry in reference(arguments.data, arguments.count):
+        for name in ("nlp-search", "nlp-combo"):
+            task = tasks.get(name)
+            batch = proxies.get(f"gennas-{name}", profile).images
+            network = spaces.build(SPACE, entry["recipe"], profile, 0)
+            assert isinstance(network, RecurrentNetwork)
+            sizes = (task.length, batch, task.stages[0].channels)
+            alone = runner(products(network, *sizes, True), products(network, *sizes, False), profile)
+            training = partial(loss, entry["recipe"], task, profile, batch)
+            pairs = [(core_seconds(training), core_seconds(alone)) for _ in range(arguments.rounds)]
+            trained, multiplied = (min(times) for times in zip(*pairs))
+            ratios.append(trained / multiplied)
+            print(
+                f"{entry['id']:5d} {name:11s} training {trained:.2f} s, products {multiplied:.2f} s, "
+                f"ratio {ratios[-1]:.2f} ({profile.steps} steps of {batch} sequences)",
+                flush=True,
+            )
+    print(f"ratio: median {statistics.median(ratios):.2f}, largest {max(ratios):.2f}")
+
+
+def loss(recipe: Any, task: ProxyTask, profile: Profile, batch: int, train_matrices: bool = False) -> float:
+    network = spaces.build(SPACE, recipe, profile, 0)
+    if train_matrices:
+        network.requires_grad_(True)
+    return regress_sequences(network, torch.empty(batch, 0), task, profile, 0).loss
+
+
+def compare_matrices(arguments: argparse.Namespace) -> None:
+    profile = profiles.get(arguments.profile)
+    entries = reference(arguments.data, arguments.count)
+    truth = [entry["ptb_test_loss"] for entry in entries]
+    for name in ("nlp-search", "nlp-combo"):
+        task, batch = tasks.get(name), proxies.get(f"gennas-{name}", profile).images
+        authors = [entry[f"{name.replace('-', '_')}_losses"][-1] for entry in entries]
+        print(f"{name}: {len(entries)} recipes; authors: rho {spearmanr(authors, truth)[0]:.3f}", flush=True)
+        for train in (False, True):
+            start = time.process_time()
+            ours = [loss(entry["recipe"], task, profile, batch, train) for entry in entries]
+            print(
+                f"  matrices {'trained' if train else 'fixed'}: rho {spearmanr(ours, truth)[0]:.3f}, with the authors' "
+                f"losses {spearmanr(ours, authors)[0]:.3f}, {(time.process_time() - start) / len(ours):.2f} "
+                f"core-seconds a recipe (authors: {statistics.mean(e['core_seconds'] for e in entries):.1f})",
+                flush=True,
+            )
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["products", "matrices"])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=10)
+    parser.add_argument("--profile", default="paper")
+    parser.add_argument("--steps", type=int, default=10, help="steps of a short training (products)")
+    parser.add_argument("--rounds", type=int, default=3, help="repetitions, of which the quickest counts (products)")
+    arguments = parser.parse_args()
+    {"products": compare_products, "matrices": compare_matrices}[arguments.what](arguments)
+
+
+if __name__ == "__main__":
+    main()
