@@ -30,6 +30,7 @@ class Profile:
         target_size: height and width of the regression targets, in pixels.
         steps: training steps.
         record_every: steps between two records of the evaluation-mode loss.
+        average: the last so many records whose geometric mean is the score's loss (1: the last record alone).
         learning_rate: None: the task's.
         statistics: what BatchNorm normalises by in evaluation: "running" averages, as ever, or the "batch" itself,
             whose loss means something after few steps already, when running averages still lag behind.
@@ -46,6 +47,7 @@ class Profile:
     target_size: int = 8
     steps: int = 100
     record_every: int = 10
+    average: int = 1
     learning_rate: Optional[float] = None
     statistics: str = "running"
     dtype: str = "float32"
@@ -53,7 +55,7 @@ class Profile:
     layers: Optional[int] = None
 
     def __post_init__(self) -> None:
-        whole = {"resolution": 8, "target_size": 2, "steps": 1, "record_every": 1}
+        whole = {"resolution": 8, "target_size": 2, "steps": 1, "record_every": 1, "average": 1}
         optional = {"cells": 1, "channels": 4, "images": 2, "layers": 1}
         for key, least in {**whole, **optional}.items():
             value = getattr(self, key)

@@ -25,7 +25,7 @@ from naslib_gennas.tasks import Noise, ProxyTask
 LossFunction = Callable[[], torch.Tensor]
 
 # Pixels of a batch (images * height * width) up to which PyTorch's own convolutions beat oneDNN's on a CPU.
-SMALL_BATCH = 2048
+SMALL_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Regression:
     """What a training on a proxy task gave.
 
     Attributes:
-        loss: evaluation-mode loss after the last step; inf where the training diverged.
+        loss: evaluation-mode loss after the last step, or the geometric mean of the last records where the profile
+            averages; inf where the training diverged.
         losses: (step, evaluation-mode loss) every `record_every` steps.
         trace: the training-mode loss of every step, before its update.
         reason: why training ended early, empty where it did not.
@@ -163,7 +164,12 @@ def train(modules: Sequence[nn.Module], loss: LossFunction, task: ProxyTask, pro
             if not math.isfinite(losses[-1][1]):
                 reason = f"the loss was {losses[-1][1]} after {step} steps"
                 return Regression(math.inf, tuple(losses), _numbers(trace), reason)
-    return Regression(losses[-1][1], tuple(losses), _numbers(trace))
+    last = [value for _, value in losses[-profile.average :]]
+    # A mean of logarithms: the losses of early records differ by orders of magnitude.
+    final = (
+        math.exp(sum(math.log(value) for value in last) / len(last)) if len(last) > 1 and min(last) > 0 else last[-1]
+    )
+    return Regression(final, tuple(losses), _numbers(trace))
 
 
 def noisy_inputs(batch: torch.Tensor, noise: Noise, seed: int) -> Iterator[torch.Tensor]:
