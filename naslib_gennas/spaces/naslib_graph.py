@@ -509,7 +509,7 @@ def _copy(graph: Any) -> Any:
     """A deep copy of `graph`; maps that an earlier forward left in it, which cannot be copied, are left out."""
     memo: Dict[int, Any] = {}
     for module in graph.modules():
-        if not hasattr(module, "nodes"):
+        if not hasattr(module, "is_parsed"):  # not one of NASLib's graphs; cells of its TransNAS code have `nodes` too
             continue
         left = [value for node in module.nodes for value in module.nodes[node].get("input", {}).values()]
         for value in itertools.chain(left, getattr(module, "graph", {}).values()):

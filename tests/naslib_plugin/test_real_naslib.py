@@ -1,0 +1,170 @@
+"""Predictor, measures, optimizer and runners on real NASLib, as its users run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, List
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from scipy import stats
+
+from naslib_gennas.errors import InputError
+from naslib_gennas.plugin import compat, config, predictors, zc
+from naslib_gennas.plugin import run as script_runner
+from naslib_gennas.spaces import base
+from naslib_gennas.spaces.naslib_graph import NaslibSpace
+
+pytestmark = pytest.mark.naslib
+
+QUICK = {"gennas_profile": "fast", "gennas_steps": 2}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made-up accuracies of thirty NAS-Bench-201 architectures, as a user's CSV file."""
+    space, rng = base.get("nasbench201"), np.random.default_rng(0)
+    archs = {space.format(space.sample(rng)) for _ in range(30)}
+    path = tmp_path_factory.mktemp("truth") / "table.csv"
+    rows = [f"{arch},{60 + 10 * arch.count('nor_conv_3x3') + i / 100:.2f}" for i, arch in enumerate(sorted(archs))]
+    path.write_text("\n".join(["arch,accuracy", *rows]), encoding="utf-8")
+    return path
+
+
+def _write(folder: Path, **content: Any) -> str:
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump({"out_dir": str(folder / "run"), "search_space": "nasbench201", **content}))
+    return str(path)
+
+
+def test_measure_through_naslibs_zero_cost() -> None:
+    from naslib_gennas import register
+
+    register(profile="fast", steps=2)
+    from naslib.predictors import ZeroCost
+
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    graph = NaslibSpace("nasbench201").graph((2, 0, 4, 3, 0, 2))
+    loader = [(torch.zeros(2, 3, 32, 32), torch.zeros(2, dtype=torch.long))]
+    unparsed = ZeroCost("gennas_combo").query(graph, dataloader=loader)
+    graph.parse()
+    parsed = ZeroCost("gennas_combo").query(graph, dataloader=loader)
+    assert unparsed == parsed == GenNASPredictor("gennas_combo", profile="fast", steps=2).query(graph)
+    assert np.isfinite(ZeroCost("synflow").query(graph, dataloader=loader))
+
+
+def test_routes_rank_alike_and_files_are_naslibs(tmp_path: Path, table: Path) -> None:
+    shared = {"test_size": 6, "seed": 3, "truth": str(table), **QUICK}
+    path = _write(tmp_path, predictors=["gennas_combo", "params"], train_size_single=3, **shared)
+    through_zero_cost = zc.run(["--config-file", path])[0]
+    through_evaluator = predictors.run(["--config-file", path])[0]
+    assert stats.spearmanr(through_zero_cost["full_testpred"], through_evaluator["full_testpred"])[0] >= 0.95
+    assert through_zero_cost["full_ytest"] == through_evaluator["full_ytest"]
+    for folder in (tmp_path / "run").rglob("gennas_combo/3"):
+        assert (folder / "log.log").stat().st_size > 0
+        for name in ("scores.json", "errors.json"):
+            settings, results = json.loads((folder / name).read_text())
+            assert settings["predictor"] == "gennas_combo"
+            assert {"kendalltau", "spearman", "pearson", "query_time"} <= set(results)
+    assert len(list((tmp_path / "run").rglob("gennas_combo/3"))) == 2
+    assert len(list((tmp_path / "run").rglob("comparison-3.json"))) == 2
+
+
+def test_model_based_predictors_and_the_few_shot_one(tmp_path: Path, table: Path) -> None:
+    path = _write(
+        tmp_path, predictors=["gennas", "rf"], test_size=5, train_size_single=4, truth=str(table), seed=1, **QUICK
+    )
+    few_shot, forest = predictors.run(["--config-file", path])
+    assert few_shot["hp_task"] in ("combo", "single", "search-N", "search-D", "search-R")
+    assert forest["train_size"] == few_shot["train_size"] == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ({"predictor": "gennas_combi"}, "unknown predictor 'gennas_combi'; did you mean 'gennas_combo'"),
+        ({"search_space": "nasbench202"}, "unknown space 'nasbench202'; did you mean 'nasbench201'"),
+        ({"dataset": "cifar11"}, "unknown data set 'cifar11'; did you mean 'cifar10'"),
+        ({}, "nb201_cifar10_full_training.pickle, which NASLib expects at"),
+        ({"truth": "no-such-file.csv"}, "no such file"),
+        ({"search_space": "nasbench301"}, "nb_models_1.0, which NASLib expects at"),
+        ({"gennas_profile": "quickest"}, "unknown profile 'quickest'"),
+    ],
+)
+def test_mistakes_in_the_config_are_named(tmp_path: Path, content: Dict[str, Any], word: str) -> None:
+    if not content and (compat.data_folder() / "nb201_cifar10_full_training.pickle").exists():  # type: ignore[operator]
+        pytest.skip("NASLib's data file is there")
+    with pytest.raises(InputError, match=word) as caught:
+        zc.run(["--config-file", _write(tmp_path, **content)])
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_optimizer_exits_with_2_and_lists_the_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from naslib_gennas.plugin import nas
+
+    assert config.command(nas.run, ["--config-file", _write(tmp_path, optimizer="gennas")]) == 2
+    assert "did you mean 'gennas_re'? Known: bananas, darts" in capsys.readouterr().err
+
+
+def _search(folder: Path, *more: str) -> List[str]:
+    path = folder / "config.yaml"
+    if not path.exists():
+        search = {"epochs": 14, "population_size": 5, "sample_size": 3, "checkpoint_freq": 1, **QUICK}
+        folder.mkdir(exist_ok=True)
+        _write(folder, optimizer="gennas_re", seed=2, search=search)
+    return [sys.executable, "-W", "ignore", "-m", "naslib_gennas.plugin.nas", "--config-file", str(path), *more]
+
+
+def test_killed_search_resumes_to_the_uninterrupted_result(tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(_search(whole), check=True, stdout=subprocess.DEVNULL)
+    with subprocess.Popen(_search(killed), stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and len(list(killed.rglob("*.pth"))) < 7:
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+    subprocess.run(_search(killed, "--resume"), check=True, stdout=subprocess.DEVNULL)
+    (first,), (second,) = ([json.loads(p.read_text()) for p in f.rglob("architecture.json")] for f in (whole, killed))
+    assert first == second and first["evaluations"] == 14
+    states = [torch.load(next(f.rglob("model_final.pth")), weights_only=True)["model"] for f in (whole, killed)]
+    assert list(states[0]) == list(states[1])  # the name of the state is its digest
+
+
+def test_naslibs_optimizers_run_on_a_table(tmp_path: Path, table: Path) -> None:
+    from naslib_gennas.plugin import nas
+
+    path = _write(tmp_path, optimizer="rs", truth=str(table), seed=1, search={"epochs": 3})
+    found = nas.run(["--config-file", path])
+    assert found["valid_accuracy"] >= 60
+
+
+def test_script_runs_unchanged_with_our_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "from naslib.predictors.utils.pruners import measures\n"
+        "from naslib import utils\n"
+        "print(sys.argv[1:], utils.parse_args().seed, 'gennas_r' in measures._measure_impls, __name__)\n"
+    )
+    script_runner.run([str(script), "--seed", "5"])
+    assert "['--seed', '5'] 5 True __main__" in capsys.readouterr().out
+    with pytest.raises(InputError, match="is not there"):
+        script_runner.run([str(tmp_path / "absent.py")])
+
+
+def test_published_zero_cost_scores_get_ours_when_asked() -> None:
+    space = NaslibSpace("nasbench201")
+    rows = script_runner.with_ours({"(1, 1, 1, 2, 2, 2)": {"synflow": {"score": 3.0}, "val_accuracy": 50}}, space)
+    row = rows["(1, 1, 1, 2, 2, 2)"]
+    assert row["synflow"]["score"] == 3.0 and row["val_accuracy"] == 50
+    assert row["gennas_combo"]["score"] == -1e8  # no path leads through this cell
+    with pytest.raises(KeyError):
+        row["no_such_measure"]
