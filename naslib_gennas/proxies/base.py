@@ -7,7 +7,7 @@ import importlib
 import math
 import pkgutil
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar, Union
 
 import torch
 
@@ -57,6 +57,7 @@ class Proxy:
         images: images in the input batch.
         settings: everything else that decides its scores, ready for JSON; with the profile it is the fingerprint.
         kinds: the kinds of search space ("cnn", "rnn") that it can score.
+        inputs: the input batch that it is scored on unless the user names one (see `images.load`).
     """
 
     name: str
@@ -65,6 +66,7 @@ class Proxy:
     images: int = 16
     settings: Mapping[str, Any] = field(default_factory=dict)
     kinds: Tuple[str, ...] = ("cnn",)
+    inputs: str = "photos"
 
     def score(self, network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
         """Score a copy of `network`: the caller's network, its weights and its mode stay as they were."""
@@ -76,30 +78,39 @@ ProxyFactory = Callable[[str, Optional[Profile]], Proxy]
 _FACTORIES: Dict[str, ProxyFactory] = {}
 _loaded = False
 
+Measure = TypeVar("Measure", bound=Callable[..., Union[Score, float]])
+
 # What the classical zero-cost proxies are computed on: the whole network, one batch of 64 images of 32x32.
 WHOLE = Profile(name="whole", images=64)
 
 
 def proxy(
-    name: str, kinds: Tuple[str, ...] = ("cnn",), profile: Profile = WHOLE, **settings: Any
-) -> Callable[[Callable[..., Union[Score, float]]], Callable[..., Union[Score, float]]]:
+    name: str, kinds: Tuple[str, ...] = ("cnn",), profile: Profile = WHOLE, inputs: str = "photos", **settings: Any
+) -> Callable[[Measure], Measure]:
     """Register ``f(network, inputs, seed) -> float or Score`` (higher is better) as the proxy `name`.
+
+    The function gets a network of its own that it may use up, in training mode, beside its inputs.
 
     Args:
         name: what `--proxy` calls it.
         kinds: the kinds of search space that it can score.
         profile: the size of network and input batch that it is usually computed on.
+        inputs: the input batch that it is usually computed on.
         settings: what else decides its scores; part of a score's identity.
     """
 
-    def register(function: Callable[..., Union[Score, float]]) -> Callable[..., Union[Score, float]]:
-        def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
-            value = function(network, inputs, seed)
-            return value if isinstance(value, Score) else finite_score(float(value))
-
+    def register(function: Measure) -> Measure:
         def make(rest: str, asked: Optional[Profile]) -> Proxy:
             chosen = asked or profile
-            return Proxy(name, measure, chosen, chosen.images or 64, settings, kinds)
+
+            def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+                # Channels last: average pooling in the other layout is many times slower on a CPU.
+                layout = torch.channels_last if inputs.dim() == 4 else torch.preserve_format
+                place = {"device": inputs.device, "dtype": getattr(torch, chosen.dtype), "memory_format": layout}
+                value = function(network.train().to(**place), inputs.to(**place), seed)
+                return value if isinstance(value, Score) else finite_score(float(value))
+
+            return Proxy(name, measure, chosen, chosen.images or 64, settings, kinds, inputs)
 
         _register(name, make)
         return function

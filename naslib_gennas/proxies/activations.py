@@ -1,0 +1,71 @@
+"""What the activation-pattern proxies share: which ReLU units are on for which image of the batch."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from naslib_gennas.networks.staged import StagedNetwork
+
+# What a ReLU is called, whether a module, a function or a tensor's method runs it.
+RELUS = ("relu", "relu_", "leaky_relu", "leaky_relu_")
+MODULES = (nn.ReLU, nn.LeakyReLU)
+
+
+def visit(network: StagedNetwork, inputs: torch.Tensor, see: Callable[[torch.Tensor], None]) -> None:
+    """Show `see` the pattern of every ReLU, (images, units) of booleans, in one forward pass without gradients.
+
+    A ReLU that a cell takes once for several convolutions is shown once a convolution, since in the benchmarks' own
+    networks each has its own.
+
+    Raises:
+        ValueError: the network has no ReLU that this batch passes.
+    """
+    watch = _Watch(see)
+    modules = [module for module in network.modules() if isinstance(module, MODULES)]
+    handles = [module.register_forward_pre_hook(watch.enter) for module in modules]
+    handles += [module.register_forward_hook(watch.leave) for module in modules]
+    try:
+        with torch.no_grad(), watch:
+            network.logits(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not watch.seen:
+        raise ValueError("the network has no ReLU, so it has no activation patterns")
+
+
+class _Watch(TorchFunctionMode):
+    """Sees the inputs of ReLUs before they run (one that works in place overwrites them)."""
+
+    def __init__(self, see: Callable[[torch.Tensor], None]) -> None:
+        super().__init__()
+        self._see, self._module, self.seen = see, False, 0
+
+    def enter(self, module: nn.Module, arguments: Any) -> None:
+        self._module = True
+
+    def leave(self, module: nn.Module, arguments: Any, output: Any) -> None:
+        self._module = False
+
+    def show(self, pattern: torch.Tensor) -> None:
+        self.seen += 1
+        self._see(pattern)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Optional[dict] = None) -> Any:
+        name = getattr(func, "__name__", "")
+        if name in RELUS:
+            pattern = args[0].flatten(1) > 0
+            self.show(pattern)
+            output = func(*args, **(kwargs or {}))
+            if not self._module:
+                output.pattern, output.readers = pattern, 0
+            return output
+        if name == "conv2d" and hasattr(args[0], "pattern"):
+            args[0].readers += 1
+            if args[0].readers > 1:
+                self.show(args[0].pattern)
+        return func(*args, **(kwargs or {}))

@@ -1,0 +1,39 @@
+"""`epe_nas`: `jacob_cov` class by class."""
+
+from __future__ import annotations
+
+import math
+from typing import Optional
+
+import torch
+
+from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.proxies.base import proxy
+from naslib_gennas.proxies.gradients import input_jacobian, random_labels
+
+FLOOR = 1e-5
+# From this many classes on, differences between classes count instead of the classes themselves.
+MANY_CLASSES = 100
+
+
+@proxy("epe_nas")
+def epe_nas(network: StagedNetwork, inputs: torch.Tensor, seed: int, labels: Optional[torch.Tensor] = None) -> float:
+    """Sum over classes of |sum of log(|c| + k)|, c the correlations between the input gradients of the class's images.
+
+    EPE-NAS (arXiv:2102.08099, section III), k is 1e-5; above 100 classes the mean over classes of the differences to
+    the others. Without `labels`, the classes are drawn from the seed.
+    """
+    classes = network.logits(inputs[:2]).shape[1]
+    jacobian = input_jacobian(network, inputs)
+    if labels is None:
+        labels = random_labels(len(inputs), classes, seed, inputs.device)
+    sums = []
+    for label in labels.cpu().unique():
+        correlations = torch.corrcoef(jacobian[labels.cpu() == label]).reshape(-1)
+        if not bool(torch.isfinite(correlations).all()):
+            return math.nan
+        total = float((correlations.abs() + FLOOR).log().sum())
+        sums.append(total / math.isqrt(len(correlations)) if classes > MANY_CLASSES else total)
+    if classes <= MANY_CLASSES:
+        return sum(abs(total) for total in sums)
+    return sum(abs(one - other) for one in sums for other in sums) / len(sums)

@@ -1,0 +1,15 @@
+"""`l2_norm`: the size of the initial weights; no data."""
+
+from __future__ import annotations
+
+import torch
+
+from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.proxies.base import proxy
+from naslib_gennas.proxies.gradients import layers
+
+
+@proxy("l2_norm")
+def l2_norm(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
+    """Sum over layers of the Euclidean norm of the weight (a control in the code of arXiv:2101.08134)."""
+    return sum(float(layer.weight.detach().norm()) for layer in layers(network))

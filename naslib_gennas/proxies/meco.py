@@ -1,0 +1,39 @@
+"""`meco`: how independent the channels of a network's feature maps are, from one random image."""
+
+from __future__ import annotations
+
+from typing import List
+
+import torch
+from torch import nn
+
+from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.proxies.base import proxy
+from naslib_gennas.randomness import generator
+
+SIDE = 64
+
+
+@proxy("meco")
+def meco(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
+    """Sum over feature maps of the least eigenvalue of the correlation matrix of their channels.
+
+    MeCo (NeurIPS 2023, "MeCo: Zero-Shot NAS with One Data and Single Forward Pass via Minimum Eigenvalue of
+    Correlation", section 4). One N(0, 1) image of 64x64; every module's output is a feature map, correlations that are
+    not finite count as 0.
+    """
+    values: List[float] = []
+
+    def see(module: nn.Module, arguments: tuple, output: object) -> None:
+        for maps in output if isinstance(output, (list, tuple)) else [output]:
+            if isinstance(maps, torch.Tensor) and maps.dim() == 4 and maps.shape[1] > 1:
+                correlations = torch.corrcoef(maps[0].flatten(1)).nan_to_num(0.0, 0.0, 0.0)
+                values.append(float(torch.linalg.eigvalsh(correlations)[0]))
+
+    handles = [module.register_forward_hook(see) for module in network.modules()]
+    image = torch.randn(1, 3, SIDE, SIDE, generator=generator(seed, "meco")).to(inputs)
+    with torch.no_grad():
+        network.logits(image)
+    for handle in handles:
+        handle.remove()
+    return sum(values)

@@ -1,0 +1,32 @@
+"""`ntk_cond`: how evenly gradient descent learns in all directions (TE-NAS's trainability)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.proxies.base import WHOLE, proxy
+from naslib_gennas.proxies.initialisation import kaiming
+from naslib_gennas.randomness import generator
+
+
+@proxy("ntk_cond", profile=WHOLE.replace(name="ntk", images=16))
+def ntk_cond(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
+    """Minus the condition number of the neural tangent kernel on the batch (TE-NAS, arXiv:2102.11535, section 3).
+
+    The kernel of the summed class scores of each image by all weights, in training mode, after Kaiming's initialisation
+    (fan out); 16 images rather than the paper's 64, since each costs a backward pass.
+    """
+    kaiming(network, "fan_out", generator(seed, "ntk"))
+    weights = [parameter for name, parameter in network.named_parameters() if name.endswith("weight")]
+    scores = network.logits(inputs).sum(1)
+    rows = []
+    for score in scores:
+        gradients = torch.autograd.grad(score, weights, retain_graph=True, allow_unused=True)
+        rows.append(torch.cat([gradient.flatten() for gradient in gradients if gradient is not None]))
+    gradient_matrix = torch.stack(rows).double()
+    eigenvalues = torch.linalg.eigvalsh(gradient_matrix @ gradient_matrix.T)
+    least, largest = float(eigenvalues[0]), float(eigenvalues[-1])
+    return -largest / least if least > 0 else -math.inf
