@@ -8,7 +8,7 @@ import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
 import typer
 from rich.console import Console
@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from typing_extensions import Annotated
 
 from naslib_gennas import __version__
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import EngineError, InputError
 
 # Everything else of the package is imported inside the commands: --help does not need the seconds that torch takes.
 
@@ -37,6 +37,9 @@ class _Group(TyperGroup):
         except InputError as error:
             errors.print(f"[bold red]Error:[/] {escape(str(error))}")
             raise typer.Exit(USER_MISTAKE) from None
+        except EngineError as error:
+            errors.print(f"[bold red]Error:[/] {escape(str(error))}")
+            raise typer.Exit(1) from None
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `gennas ... | head`
             raise typer.Exit(1) from None
@@ -86,6 +89,23 @@ StoreFile = Annotated[
     Optional[Path],
     typer.Option("--store", metavar="FILE", help="Where scores are kept.", show_default="in the user's data folder"),
 ]
+SearchInputs = Annotated[
+    Optional[str], typer.Option("--inputs", metavar="NAME", help="Input batch (as in rank).", show_default="photos")
+]
+Evaluations = Annotated[
+    Optional[int], typer.Option("--evaluations", help="How many to try.", show_default="450, without a budget")
+]
+Budget = Annotated[Optional[str], typer.Option("--budget", metavar="TIME", help="Stop after: 90s, 10m, 2h.")]
+Population = Annotated[int, typer.Option("--population", help="Individuals alive.")]
+Tournament = Annotated[int, typer.Option("--tournament", help="Individuals that compete to be a parent.")]
+Control = Annotated[bool, typer.Option("--control/--no-control", help="Random search with the same budget beside it.")]
+Scheduler = Annotated[
+    Optional[str],
+    typer.Option("--scheduler", metavar="ADDRESS", help="Compute on a Dask cluster: tcp://HOST:8786, or slurm."),
+]
+OutFolder = Annotated[
+    Optional[Path], typer.Option("--out", metavar="DIR", help="Run folder.", show_default="a new one in gennas-runs/")
+]
 JsonFile = Annotated[
     Optional[str], typer.Option("--json", metavar="FILE|-", help="Also write the result as JSON; - : to stdout, alone.")
 ]
@@ -113,6 +133,18 @@ def emit(content: Any, json: Optional[str]) -> None:
             report.write_json(json, content)
         except OSError as error:
             raise InputError(f"output file '{json}' cannot be written: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def computing(scheduler: Optional[str], workers: Optional[int]) -> Iterator[Any]:
+    """Where scores are computed: an executor on the cluster of `--scheduler`, or None for this machine."""
+    if scheduler is None:
+        yield None
+        return
+    from naslib_gennas import engine
+
+    with engine.cluster(scheduler, workers) as executor:
+        yield executor
 
 
 @contextlib.contextmanager
@@ -226,6 +258,7 @@ def rank(
     inputs: Inputs = "photos",
     profile: ProfileName = None,
     workers: Workers = None,
+    scheduler: Scheduler = None,
     device: Device = "cpu",
     top: Annotated[float, typer.Option("--top", help="Percent, of the retrieval.")] = 10.0,
     store: StoreFile = None,
@@ -243,7 +276,7 @@ def rank(
     from naslib_gennas.store import default_path
 
     console = output(json)
-    with progress_bar(console, f"Ranking {space}") as advance:
+    with progress_bar(console, f"Ranking {space}") as advance, computing(scheduler, workers) as executor:
         try:
             result = ranking.rank(
                 space,
@@ -255,6 +288,7 @@ def rank(
                 seed=seed,
                 profile=profile,
                 workers=workers,
+                executor=executor,
                 store=store or default_path(),
                 device=device,
                 out=out or report.new_folder(f"rank-{spaces.get(space).name}"),
@@ -433,3 +467,257 @@ def show_task(
     if plot is not None:
         errors.print(f"Targets drawn into {plot}")
     emit({"name": task.name, **yaml.safe_load(text)}, json)
+
+
+@app.command()
+def search(
+    space: SpaceName,
+    proxy: ProxyName = None,
+    evaluations: Evaluations = None,
+    budget: Budget = None,
+    method: Annotated[str, typer.Option("--method", help="evolution or random.")] = "evolution",
+    population: Population = 50,
+    tournament: Tournament = 10,
+    constraint: Annotated[
+        Optional[List[str]],
+        typer.Option("--constraint", metavar="BOUND", help="params<1.5M, flops<200M; as many as you like."),
+    ] = None,
+    control: Control = True,
+    truth: Annotated[
+        str, typer.Option("--truth", metavar="FILE[:COLUMN]", help="Ground truth to report (not used), or none.")
+    ] = "installed",
+    seed: Seed = 0,
+    inputs: SearchInputs = None,
+    profile: ProfileName = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    device: Device = "cpu",
+    store: StoreFile = None,
+    out: OutFolder = None,
+    json: JsonFile = None,
+) -> None:
+    """Find an architecture without labels; started again with the same settings, it goes on where it was.
+
+    Example: [bold]gennas search nasbench201 --budget 10m --constraint 'params<1M'[/]
+    """
+    from naslib_gennas import architecture_search, report
+    from naslib_gennas.architecture_search import seconds
+    from naslib_gennas.store import default_path
+
+    console = output(json)
+    again = "the same command again goes on from there."
+    with progress_bar(console, f"Searching {space}") as advance, computing(scheduler, workers) as executor:
+
+        def show(method: str, step: Any, best: Any, done: int) -> None:
+            value = "" if best.truth is None else f", truth {best.truth:.2f}"
+            advance(done, evaluations or (None if budget else 450), f"{method}: best {best.score:.4f}{value}")
+
+        try:
+            found = architecture_search.search(
+                space,
+                proxy,
+                evaluations=evaluations,
+                budget=None if budget is None else seconds(budget),
+                method=method,
+                population=population,
+                tournament=tournament,
+                constraint=constraint or (),
+                control=control,
+                truth=None if truth == "none" else truth,
+                inputs=inputs,
+                seed=seed,
+                profile=profile,
+                workers=workers,
+                executor=executor,
+                store=store or default_path(),
+                device=device,
+                out=out or report.new_folder(f"search-{space}"),
+                progress=show,
+            )
+        except architecture_search.Interrupted as stopped:
+            emit(stopped.found.to_json(), json)
+            raise KeyboardInterrupt(f"{stopped.found.evaluations} evaluations are in the store: {again}") from None
+    _print_search(console, found)
+    emit(found.to_json(), json)
+
+
+def _print_search(console: Console, found: Any) -> None:
+    from naslib_gennas.report import rounded
+
+    rows = [("", "evaluations", "seconds", "score", *(["truth", "regret"] if found.truth is not None else []))]
+    for name, course in (("found", found.to_json()), ("random search", found.to_json()["control"])):
+        if course is not None and course["best"] is not None:
+            best = course["best"]
+            known = [rounded(best["truth"], 2), rounded(course["regret"], 2)] if found.truth is not None else []
+            wall = f"{course['wall_seconds']:.1f}"
+            rows.append((name, str(course["evaluations"]), wall, rounded(best["score"]), *known))
+    print_columns(console, *rows)
+    if found.resumed:
+        console.print(f"{found.resumed} of the evaluations were done by an earlier run")
+    if found.best is not None:
+        console.print(f"Best architecture: [bold]{escape(found.best.arch)}[/]")
+    if found.folder is not None:
+        console.print(f"Written to {found.folder}: result.json, history.csv, search.png")
+
+
+@app.command("search-task")
+def search_task(
+    space: SpaceName,
+    labels: Annotated[
+        Optional[str],
+        typer.Option("--labels", metavar="FILE[:COLUMN]", help="About 20 architectures with their accuracy."),
+    ] = None,
+    truth: Annotated[
+        Optional[str], typer.Option("--truth", metavar="FILE[:COLUMN]", help="Draw the labelled ones from this table.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", min=1, help="How many to draw from --truth.")] = 20,
+    held_out: Annotated[
+        Optional[str],
+        typer.Option("--held-out", metavar="FILE|N", help="Other labelled ones to check with: a file, or how many."),
+    ] = None,
+    evaluations: Evaluations = None,
+    budget: Budget = None,
+    population: Population = 50,
+    tournament: Tournament = 10,
+    control: Control = True,
+    name: Annotated[str, typer.Option("--name", help="Of the task.")] = "searched",
+    seed: Seed = 0,
+    inputs: SearchInputs = None,
+    profile: ProfileName = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    device: Device = "cpu",
+    store: StoreFile = None,
+    out: OutFolder = None,
+    json: JsonFile = None,
+) -> None:
+    """Turn a few known accuracies into a better proxy task for a search space.
+
+    Example: [bold]gennas search-task nasbench201 --truth analog-nasbench --held-out 100 --budget 30m[/]
+    """
+    from naslib_gennas import labels as labelling
+    from naslib_gennas import report, task_search
+    from naslib_gennas.architecture_search import seconds
+    from naslib_gennas.store import default_path
+
+    console = output(json)
+    again = "the same command again goes on from there."
+    known, others = labelling.choose(space, labels, truth, n, held_out, seed)
+    with progress_bar(console, f"Searching a task for {space}") as advance, computing(scheduler, workers) as executor:
+
+        def show(method: str, trial: Any, best: float, done: int) -> None:
+            advance(done, evaluations or (None if budget else 450), f"{method}: best rho {best:.3f}")
+
+        try:
+            found = task_search.search(
+                space,
+                known,
+                evaluations=evaluations,
+                budget=None if budget is None else seconds(budget),
+                population=population,
+                tournament=tournament,
+                control=control,
+                held_out=others,
+                name=name,
+                inputs=inputs or "photos",
+                seed=seed,
+                profile=profile,
+                workers=workers,
+                executor=executor,
+                store=store or default_path(),
+                device=device,
+                out=out or report.new_folder(f"search-task-{space}"),
+                progress=show,
+            )
+        except task_search.Interrupted as stopped:
+            emit(stopped.found.to_json(), json)
+            raise KeyboardInterrupt(f"{len(stopped.found.course.trials)} tasks are in the store: {again}") from None
+    reference = found.settings["reference"]
+    rows = [("task", "rho with the labels", *(["rho with held-out labels"] if found.held_out else []))]
+    for key, label, value in (("found", name, found.rho), ("usual", reference, found.reference)):
+        held = [str(found.held_out[key])] if found.held_out else []
+        rows.append((label, "" if value is None else f"{value:.3f}", *held))
+    print_columns(console, *rows)
+    stopped_early = sum(trial.stopped for trial in found.course.trials)
+    console.print(f"{len(found.course.trials)} tasks tried, {stopped_early} given up early as hopeless")
+    console.print(f"Written to {found.folder}: task.yaml, targets.png, convergence.png, result.json")
+    console.print(f"Use it: [bold]gennas rank {space} --proxy gennas-{found.folder}/task.yaml[/]")
+    emit(found.to_json(), json)
+
+
+store_app = typer.Typer(
+    cls=_Group, no_args_is_help=True, help="List, export or delete kept scores.\n\nExample: [bold]gennas store list[/]"
+)
+app.add_typer(store_app, name="store")
+ChosenSpace = Annotated[Optional[str], typer.Option("--space", help="Only this search space.")]
+ChosenProxy = Annotated[Optional[str], typer.Option("--proxy", help="Only this proxy.")]
+
+
+@store_app.command("list")
+def list_store(store: StoreFile = None, json: JsonFile = None) -> None:
+    """List what is kept: a line for every space, proxy, settings, input batch, seed and version.
+
+    Example: [bold]gennas store list[/]
+    """
+    from naslib_gennas import store as kept
+
+    console = output(json)
+    path = store or kept.default_path()
+    with kept.existing(path) as database:
+        content = database.runs()
+    rows: List[Tuple[str, ...]] = [
+        ("space", "proxy", "settings", "inputs", "seed", "version", "scores", "not ok", "core-seconds")
+    ]
+    for run in content:
+        about = [str(run[key]) for key in ("space", "proxy", "fingerprint", "inputs", "seed", "version", "scores")]
+        about[2] = about[2][:8]
+        rows.append((*about, str(run["not_ok"] or 0), f"{run['seconds'] or 0:.1f}"))
+    print_columns(console, *rows)
+    console.print(f"{sum(run['scores'] for run in content)} scores in {path}")
+    emit(content, json)
+
+
+@store_app.command("export")
+def export_store(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .json file to write.")],
+    space: ChosenSpace = None,
+    proxy: ChosenProxy = None,
+    store: StoreFile = None,
+) -> None:
+    """Write the kept scores into a table.
+
+    Example: [bold]gennas store export scores.csv --space nasbench201[/]
+    """
+    from naslib_gennas import report
+    from naslib_gennas import store as kept
+
+    report.check_writable(file)
+    with kept.existing(store or kept.default_path()) as database:
+        count = kept.export(database, file, space=space, proxy=proxy)
+    print(f"{count} scores written to {file}")
+
+
+@store_app.command("prune")
+def prune_store(
+    space: ChosenSpace = None,
+    proxy: ChosenProxy = None,
+    other_versions: Annotated[
+        bool, typer.Option("--other-versions", help="Those of other versions of this package.")
+    ] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Those that failed.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    store: StoreFile = None,
+) -> None:
+    """Delete kept scores that meet all that is asked for, and give the space back.
+
+    Example: [bold]gennas store prune --other-versions[/]
+    """
+    from naslib_gennas import store as kept
+
+    chosen = {"space": space, "proxy": proxy, "status": "failed" if failed else None}
+    chosen["version_not"] = __version__ if other_versions else None
+    asked = {key: value for key, value in chosen.items() if value is not None}
+    if not asked and not everything:
+        raise InputError("say what to delete: --space, --proxy, --other-versions, --failed, or --all")
+    with kept.existing(store or kept.default_path()) as database:
+        print(f"{database.prune(**asked)} scores deleted")

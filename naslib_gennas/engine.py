@@ -24,7 +24,7 @@ import loky
 import torch
 
 from naslib_gennas import images, proxies, spaces
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import EngineError, InputError
 from naslib_gennas.proxies.base import Proxy, Score
 from naslib_gennas.spaces.base import SearchSpace
 from naslib_gennas.store import Row, Run, Store, canonical
@@ -36,10 +36,6 @@ _HOPELESS = 3
 _REFUSED = "refused"
 # Seconds that a scheduler has for its answer.
 _ANSWER = 10
-
-
-class EngineError(RuntimeError):
-    """The workers cannot work at all; what was scored before is in the store."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +148,11 @@ def score_pairs(
     if first is not None:
         setting.job(first)
     return _records(setting, iter(pairs), workers, executor, store)
+
+
+def cores() -> int:
+    """Cores that this process may use, limits of a container included."""
+    return int(loky.cpu_count())
 
 
 class Pool(Executor):
@@ -277,7 +278,8 @@ class _Setting:
             **_foreign_code(space, proxy),
         }
         run = Run(space.name, proxy.name, canonical(settings), identity, self.seed)
-        payload = cloudpickle.dumps((space, proxy, batch.numpy(), self.seed, self.device))
+        # The run is part of it, since workers keep what they unpack: other code of the user is another payload.
+        payload = cloudpickle.dumps((run, space, proxy, batch.numpy(), self.seed, self.device))
         return _Job(run, payload)
 
 
@@ -314,7 +316,7 @@ def _records(
 ) -> Iterator[Record]:
     with contextlib.ExitStack() as stack:
         kept = store if isinstance(store, Store) else stack.enter_context(Store(store))
-        count = workers or (1 if torch.device(setting.device).type != "cpu" else loky.cpu_count())
+        count = workers or (1 if torch.device(setting.device).type != "cpu" else cores())
         if executor is None and count > 1:
             executor = stack.enter_context(Pool(count))
         elif executor is not None and workers is None:
@@ -504,7 +506,7 @@ def _initialise(parent: int) -> None:
 
 def _work(payload: bytes, arch: bytes) -> Tuple[float, str, str, float, str]:
     """Score one architecture; runs in a worker. Gives value, status, reason, core-seconds and details as JSON."""
-    space, proxy, batch, seed, device = _unpacked(payload)
+    _, space, proxy, batch, seed, device = _unpacked(payload)
     clock = time.thread_time if torch.device(device).type == "cpu" else time.perf_counter
     with _one_thread():
         started = clock()
@@ -557,7 +559,7 @@ def _capacity(executor: Executor) -> int:
     cluster = getattr(executor, "_client", None)
     if cluster is not None and hasattr(cluster, "ncores"):
         return max(1, sum(cluster.ncores().values()))
-    return int(getattr(executor, "workers", 0) or getattr(executor, "_max_workers", 0) or loky.cpu_count())
+    return int(getattr(executor, "workers", 0) or getattr(executor, "_max_workers", 0) or cores())
 
 
 def _row(task: _Task, result: Tuple[float, str, str, float, str], worked: bool) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Iterable
+from typing import Any, Iterable, List, Mapping
 
 
 class InputError(ValueError):
@@ -11,6 +11,10 @@ class InputError(ValueError):
 
     The command line prints the message and exits with code 2; from Python it is an ordinary ``ValueError``.
     """
+
+
+class EngineError(RuntimeError):
+    """The workers cannot work at all; what was scored before is in the store. The command line exits with code 1."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -24,3 +28,29 @@ def suggest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.5)
     hint = next((f"; did you mean '{n}'?" for n in names if close and n.lower() == close[0]), ";")
     return f"{hint} Known: {', '.join(names)}"
+
+
+def differences(saved: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """What differs between two settings, such as ``seed was 0, is 1``; empty where nothing does."""
+    parts = _differing(saved, asked, "")
+    more = f"; and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
+    return "; ".join(parts[:_SHOWN]) + more
+
+
+_SHOWN = 6
+
+
+def _differing(saved: Mapping[str, Any], asked: Mapping[str, Any], place: str) -> List[str]:
+    parts: List[str] = []
+    for key in sorted({*saved, *asked}):
+        before, after = saved.get(key), asked.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            parts += _differing(before, after, f"{place}{key}.")
+        elif before != after:
+            parts.append(f"{place}{key} was {_shown(before)}, is {_shown(after)}")
+    return parts
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if value is not None else "not set"
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Set, T
 
 import numpy as np
 
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import InputError, differences
 
 Genome = TypeVar("Genome")
 Sample = Callable[[np.random.Generator], Genome]
@@ -217,21 +217,6 @@ class Evolution(Search[Genome]):
         chosen = rng.choice(len(alive), size=min(self.tournament, len(alive)), replace=False)
         parent = max((alive[i] for i in sorted(chosen)), key=_fitness)
         return self.mutate(parent.genome, rng), parent.id
-
-
-def differences(saved: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    """What differs between two settings, such as ``seed was 0, is 1``; empty where nothing does."""
-    parts = []
-    for key in sorted({*saved, *asked}):
-        before, after = saved.get(key), asked.get(key)
-        if before != after:
-            parts.append(f"{key} was {_shown(before)}, is {_shown(after)}")
-    return "; ".join(parts)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value) if value is not None else "not set"
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _fitness(individual: Individual[Any]) -> float:

@@ -29,7 +29,6 @@ from naslib_gennas.store import Store
 from naslib_gennas.truth import Truth
 
 USUAL_N = 64
-INSTALLED = "installed"
 COLUMNS = ("arch", "score", "truth", "status", "seconds", "reason")
 # So many draws in a row without a new class of isomorphic architectures mean that all have been drawn.
 _EXHAUSTED = 2000
@@ -114,7 +113,7 @@ def rank(
     proxy: Union[str, Proxy, None] = None,
     n: Optional[int] = None,
     *,
-    truth: Union[str, Path, Truth, None] = INSTALLED,
+    truth: Union[str, Path, Truth, None] = truths.INSTALLED,
     archs: Union[str, Path, Sequence[Any], None] = None,
     inputs: str = "photos",
     seed: int = 0,
@@ -156,7 +155,7 @@ def rank(
     chosen = proxy_for(found, proxy, profile)
     if not 0 < top_percent <= 100:
         raise InputError(f"top percent is {top_percent}; it takes a number above 0 up to 100")
-    table = _truth(truth, found, higher_is_better)
+    table = truths.find(truth, found, higher_is_better)
     sample: Iterator[Any]
     if archs is not None:
         listed = _given(found, archs, table)
@@ -313,15 +312,6 @@ def read_architectures(path: Union[str, Path], space: SearchSpace[Any]) -> List[
 
 def _is_row(entry: Mapping[str, Any]) -> bool:
     return any(column in entry for column in truths.ARCHITECTURE_COLUMNS)
-
-
-def _truth(
-    truth: Union[str, Path, Truth, None], space: SearchSpace[Any], higher_is_better: Optional[bool]
-) -> Optional[Truth]:
-    if truth == INSTALLED:
-        there = truths.installed(space)
-        truth = there[0] if there else None
-    return None if truth is None else truths.load(truth, space, higher_is_better)
 
 
 def _given(space: SearchSpace[Any], archs: Union[str, Path, Sequence[Any]], table: Optional[Truth]) -> List[Any]:

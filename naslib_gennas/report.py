@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, List, Mapping, Optional, Sequence, Tuple,
 import numpy as np
 from scipy.stats import rankdata
 
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import InputError, differences
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,6 +47,29 @@ def folder(out: Union[str, Path]) -> Path:
         probe.unlink()
     except OSError as error:
         raise InputError(f"output folder '{path}' cannot be written to: {error.strerror}") from None
+    return path
+
+
+def search_folder(out: Union[str, Path], settings: Mapping[str, Any]) -> Path:
+    """Make the folder of a search that can be gone on with, and write its settings there.
+
+    Raises:
+        InputError: it cannot be written to, or holds a search with other settings; the message shows the difference.
+    """
+    path = folder(out)
+    file, asked = path / "settings.json", json.loads(to_json(settings))
+    if file.is_file():
+        try:
+            saved = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            saved = None  # unreadable: it is written anew
+        differing = differences(saved, asked) if isinstance(saved, dict) else ""
+        if differing:
+            raise InputError(
+                f"output folder '{path}' holds a search with other settings: {differing}; choose another folder or "
+                "those settings"
+            )
+    write_json(file, asked)
     return path
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import json
+import math
 import os
 import sqlite3
 import time
@@ -257,6 +259,44 @@ def _score(database: sqlite3.Connection, run: int, key: str) -> Optional[Row]:
     query = "SELECT arch, score, status, reason, seconds, details FROM scores WHERE run = ? AND key = ?"
     found = database.execute(query, (run, key)).fetchone()
     return None if found is None else Row(*found)
+
+
+def existing(path: Union[str, Path]) -> Store:
+    """The store in a file that must be there.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not Path(path).expanduser().is_file():
+        raise InputError(f"there is no store '{path}' yet; scoring makes one")
+    return Store(path)
+
+
+def export(store: Store, file: Union[str, Path], **chosen: Any) -> int:
+    """Write scores (see `Store.rows`) into a .csv or .json file; gives how many.
+
+    Raises:
+        InputError: another ending, or the file cannot be written.
+    """
+    path = Path(file)
+    if path.suffix not in (".csv", ".json"):
+        raise InputError(f"export file '{path}': it must end in .csv or .json")
+    rows = list(store.rows(**{key: value for key, value in chosen.items() if value is not None}))
+    for row in rows:
+        row["score"] = row["score"] if math.isfinite(row["score"]) else None
+        row["details"] = json.loads(row["details"])
+    try:
+        with open(path, "w", newline="", encoding="utf-8") as target:
+            if path.suffix == ".json":
+                json.dump(rows, target, indent=1)
+            else:
+                columns = [name for name in (rows[0] if rows else {"arch": "", "score": ""}) if name != "details"]
+                writer = csv.DictWriter(target, columns, extrasaction="ignore")
+                writer.writeheader()
+                writer.writerows(rows)
+    except OSError as error:
+        raise InputError(f"export file '{path}' cannot be written: {error.strerror}") from None
+    return len(rows)
 
 
 def _where(chosen: Mapping[str, Any]) -> Tuple[str, List[Any]]:

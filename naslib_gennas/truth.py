@@ -26,6 +26,8 @@ from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.spaces.base import SearchSpace
 
 ANALOG = "analog-nasbench"
+#: Asks `find` for the table that is there for the space, if any.
+INSTALLED = "installed"
 ARCHITECTURE_COLUMNS = ("arch", "architecture", "genotype", "recipe")
 # What a table is read for when no column is asked for: the first of these that it has, else its only column.
 USUAL_COLUMNS = (
@@ -100,6 +102,15 @@ def installed(space: Union[str, SearchSpace[Any]]) -> List[str]:
     name = space if isinstance(space, str) else space.name
     found = [ANALOG] if name == "nasbench201" and importlib.util.find_spec("analognasbench") else []
     return found
+
+
+def find(
+    spec: Union[str, Path, Truth, None], space: SearchSpace[Any], higher_is_better: Optional[bool] = None
+) -> Optional[Truth]:
+    """As `load`; "installed" is the table that is there for the space, if any, and None is none."""
+    if spec == INSTALLED:
+        spec = next(iter(installed(space)), None)
+    return None if spec is None else load(spec, space, higher_is_better)
 
 
 def load(spec: Union[str, Path, Truth], space: SearchSpace[Any], higher_is_better: Optional[bool] = None) -> Truth:

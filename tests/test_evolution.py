@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from naslib_gennas.errors import InputError
-from naslib_gennas.evolution import Evolution, Individual, RandomSearch, differences
+from naslib_gennas.errors import InputError, differences
+from naslib_gennas.evolution import Evolution, Individual, RandomSearch
 
 
 def sample(rng):
