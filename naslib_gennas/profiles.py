@@ -30,10 +30,13 @@ class Profile:
         target_size: height and width of the regression targets, in pixels.
         steps: training steps.
         record_every: steps between two records of the evaluation-mode loss.
+        record_from: the first step that may be recorded; what is not recorded costs nothing.
         average: the last so many records whose geometric mean is the score's loss (1: the last record alone).
         learning_rate: None: the task's.
         statistics: what BatchNorm normalises by in evaluation: "running" averages, as ever, or the "batch" itself,
             whose loss means something after few steps already, when running averages still lag behind.
+        norm_momentum: of BatchNorm's running averages; None: the network's own (PyTorch's 0.1). Short trainings need
+            averages that follow faster.
         dtype: of the network, its input and its targets.
         width: factor on the widths of recurrent networks.
         layers: recurrent layers.
@@ -47,15 +50,17 @@ class Profile:
     target_size: int = 8
     steps: int = 100
     record_every: int = 10
+    record_from: int = 1
     average: int = 1
     learning_rate: Optional[float] = None
     statistics: str = "running"
+    norm_momentum: Optional[float] = None
     dtype: str = "float32"
     width: float = 1.0
     layers: Optional[int] = None
 
     def __post_init__(self) -> None:
-        whole = {"resolution": 8, "target_size": 2, "steps": 1, "record_every": 1, "average": 1}
+        whole = {"resolution": 8, "target_size": 2, "steps": 1, "record_every": 1, "record_from": 1, "average": 1}
         optional = {"cells": 1, "channels": 4, "images": 2, "layers": 1}
         for key, least in {**whole, **optional}.items():
             value = getattr(self, key)
@@ -63,9 +68,9 @@ class Profile:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(f"profile '{self.name}': {key} is {value!r}; it takes a whole number from {least} up")
-        for key in ("learning_rate", "width"):
+        for key in ("learning_rate", "norm_momentum", "width"):
             value = getattr(self, key)
-            if value is None and key == "learning_rate":
+            if value is None and key != "width":
                 continue
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
                 raise InputError(f"profile '{self.name}': {key} is {value!r}; it takes a number above 0")
@@ -83,9 +88,21 @@ class Profile:
 
 
 PAPER = Profile(name="paper")
-FAST = Profile(name="fast", cells=1, images=4, resolution=16, target_size=4, steps=50)
+# Chosen on half of the sampled NAS-Bench-201 and -101 architectures; docs/speed.md has what was tried and how it did.
+FAST = Profile(
+    name="fast",
+    cells=1,
+    images=8,
+    resolution=16,
+    target_size=4,
+    steps=24,
+    record_every=2,
+    record_from=20,
+    average=3,
+    norm_momentum=0.2,
+)
 PROFILES = {profile.name: profile for profile in (PAPER, FAST)}
-DEFAULT = "paper"
+DEFAULT = "fast"
 
 
 def get(profile: Union[str, Path, Mapping[str, Any], Profile, None] = None) -> Profile:

@@ -99,6 +99,10 @@ def regress(
     )
     with isolated(derive(seed, "heads")):
         heads = Heads(channels, goals, weights)
+    if profile.norm_momentum:
+        for module in (*network.modules(), *heads.modules()):
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.momentum = profile.norm_momentum
     # Channels last: average pooling in the other layout is many times slower on a CPU.
     network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
     heads.to(device=device, dtype=dtype, memory_format=torch.channels_last)
@@ -156,7 +160,8 @@ def train(modules: Sequence[nn.Module], loss: LossFunction, task: ProxyTask, pro
         optimizer.step()
         if not isinstance(optimizer, FlatSGD):
             optimizer.zero_grad(set_to_none=True)
-        if step % profile.record_every == 0 or step == profile.steps:
+        recorded = step >= profile.record_from and step % profile.record_every == 0
+        if recorded or step == profile.steps:
             _evaluation_mode(modules, profile.statistics)
             with torch.no_grad():
                 losses.append((step, float(loss())))
