@@ -31,6 +31,8 @@ from naslib_gennas.spaces.base import SearchSpace
 Spec = Tuple[Any, ...]
 
 NETWORKS = ("native", "graph")
+# What networkx keeps on a graph once it is asked for: views that hold on to the nodes and edges they were made of.
+_VIEWS = ("nodes", "edges", "adj", "succ", "pred", "degree", "in_degree", "out_degree", "in_edges", "out_edges")
 _ENCODER = "edges[1,2].op.model.encoder"
 
 
@@ -684,6 +686,8 @@ class NaslibSpace(SearchSpace[Spec]):
         for name in ("_node", "_adj", "_pred", "_succ", "_modules", "_parameters", "_buffers"):
             if name in light.__dict__:
                 light.__dict__[name] = type(light.__dict__[name])()
+        for name in _VIEWS:
+            light.__dict__.pop(name, None)
         if arch is not None:
             self.set(light, arch)
         return light
