@@ -120,6 +120,8 @@ def prototype(name: str, dataset: str) -> Any:
 
     if name not in names():
         raise InputError(f"config key 'search_space': unknown space '{name}'{suggest(name, names())}")
+    if name == "nasbench201" and dataset not in _DATASETS_201:
+        raise InputError(f"config key 'dataset': unknown data set '{dataset}'{suggest(dataset, _DATASETS_201)}")
     if name in spaces.supported_search_spaces:
         return spaces.get_search_space(name, dataset)
     return NaslibSpace(name).fresh()
@@ -134,8 +136,6 @@ def dataset_api(name: str, dataset: str) -> Any:
     compat.require_naslib()
     from naslib import utils
 
-    if name == "nasbench201" and dataset not in _DATASETS_201:
-        raise InputError(f"config key 'dataset': unknown data set '{dataset}'{suggest(dataset, _DATASETS_201)}")
     wanted = [_DATASETS_201[dataset]] if name == "nasbench201" else _FILES.get(name, [])
     folder = compat.data_folder()
     assert folder is not None
