@@ -6,7 +6,8 @@ The operations are those of DARTS (arXiv:1806.09055) and of "On Network Design S
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from itertools import permutations, product
+from typing import Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -218,27 +219,29 @@ def canonical(plan: CellPlan) -> str:
     incoming: Dict[int, List[Edge]] = {}
     for index in edges:
         incoming.setdefault(2 + index // 2, []).append(plan.edges[index])
-    best: Optional[str] = None
-    for order in _orders(incoming):
+    rows = []
+    for order in _orders(incoming, plan.concat):
         numbers = {0: 0, 1: 1, **{node: 2 + place for place, node in enumerate(order)}}
-        rows = [
-            "+".join(sorted(f"{name}~{numbers[source]}" for name, source in incoming[node]))
-            + ("*" if node in plan.concat else "")
-            for node in order
-        ]
-        text = "|".join(rows)
-        best = text if best is None or text < best else best
-    return f"{best or ''}#{len(plan.concat)}"
+        rows.append([_row(incoming[node], numbers) + "*" * (node in plan.concat) for node in order])
+    return f"{'|'.join(min(rows))}#{len(plan.concat)}"
 
 
-def _orders(incoming: Dict[int, List[Edge]]) -> List[Tuple[int, ...]]:
-    """Every order of the nodes in which each comes after those that it reads."""
-    orders: List[Tuple[int, ...]] = [()]
-    for _ in incoming:
-        orders = [
-            (*order, node)
-            for order in orders
-            for node in incoming
-            if node not in order and all(source < 2 or source in order for _, source in incoming[node])
-        ]
-    return orders
+def _row(edges: Sequence[Edge], names: Mapping[int, object]) -> str:
+    return "+".join(sorted(f"{name}~{names[source]}" for name, source in edges))
+
+
+def _orders(incoming: Mapping[int, List[Edge]], concat: Sequence[int]) -> Iterator[List[int]]:
+    """Orders of the nodes in which each comes after those that it reads, the same for every numbering of a cell.
+
+    Nodes are sorted by their level and by what they compute, written out down to the inputs; nodes that compute the
+    same come in every order.
+    """
+    written = {0: "0", 1: "1"}
+    groups: Dict[Tuple[int, str, bool], List[int]] = {}
+    level = {0: 0, 1: 0}
+    for node in sorted(incoming):
+        written[node] = f"({_row(incoming[node], written)})"
+        level[node] = 1 + max(level[source] for _, source in incoming[node])
+        groups.setdefault((level[node], written[node], node in concat), []).append(node)
+    for choice in product(*(permutations(groups[group]) for group in sorted(groups))):
+        yield [node for group in choice for node in group]

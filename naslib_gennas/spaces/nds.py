@@ -140,6 +140,10 @@ class NdsCells(_Nds):
         read = {source for _, source in plan.edges} if self.loose else set()
         return CellPlan(plan.edges, tuple(node for node in range(2, 2 + self.nodes) if node not in read))
 
+    def concatenates(self, arch: CellNet) -> bool:
+        """Whether the concatenated nodes of both cells are those that this space concatenates."""
+        return all(self._concatenated(plan) == plan for plan in (arch.genotype.normal, arch.genotype.reduce))
+
     def mutate(self, arch: CellNet, rng: np.random.Generator) -> CellNet:
         key = self.key(arch)
         while True:

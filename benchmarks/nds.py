@@ -1,0 +1,102 @@
+"""Every NDS space: sampled networks build, train 100 steps at their record's size, and give finite, distinct scores.
+
+    python benchmarks/nds.py --n 20 --out nds.csv                     all spaces, the paper's setting
+    python benchmarks/nds.py --n 3 --steps 5 --space nds-pnas         a short look at one
+
+One row a network: score, core-seconds and the peak memory of the process that trained it (a process of its own, so
+that one network's memory is not another's). It ends with code 1 where a space falls short.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import multiprocessing
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, List
+
+import numpy as np
+
+from naslib_gennas import images, profiles, proxies, spaces
+from naslib_gennas.spaces.base import build
+
+COLUMNS = ("space", "index", "score", "status", "core_seconds", "peak_megabytes", "parameters", "arch")
+MOST_MEGABYTES = 2000
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, default=20, help="networks a space")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, help="training steps, instead of the profile's")
+    parser.add_argument("--profile", default="paper")
+    parser.add_argument("--space", nargs="+", default=[name for name in spaces.names() if name.startswith("nds-")])
+    parser.add_argument("--out", type=Path, default=Path("nds.csv"), help="rows are appended")
+    options = parser.parse_args()
+    profile = profiles.get(options.profile)
+    if options.steps:
+        profile = profile.replace(name=f"{profile.name}-{options.steps}", steps=options.steps)
+    failed = False
+    for name in options.space:
+        space = spaces.get(name)
+        rng = np.random.default_rng(options.seed)
+        rows = []
+        for index in range(options.n):
+            text = space.format(space.sample(rng))
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                rows.append({"space": name, "index": index, **pool.apply(measure, (name, text, profile)), "arch": text})
+            write(options.out, rows[-1])
+        failed |= not report(name, rows)
+    return int(failed)
+
+
+def measure(name: str, text: str, profile: profiles.Profile) -> Dict[str, Any]:
+    import torch
+
+    torch.set_num_threads(1)
+    space = spaces.get(name)
+    proxy = proxies.get("gennas-combo", profile)
+    inputs = images.load("photos", proxy.images, profile.resolution)
+    arch = space.parse(text)
+    reason = space.untrainable(arch)
+    network = build(space, arch, profile, 0)
+    started = time.process_time()
+    score = proxy.measure(network, inputs, 0)
+    return {
+        "score": score.value,
+        "status": "untrainable" if reason else score.status,
+        "core_seconds": round(time.process_time() - started, 2),
+        "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+    }
+
+
+def report(name: str, rows: List[Dict[str, Any]]) -> bool:
+    scores = [row["score"] for row in rows if row["status"] == "ok"]
+    megabytes = max(row["peak_megabytes"] for row in rows)
+    untrainable = sum(row["status"] == "untrainable" for row in rows)
+    fine = len(scores) + untrainable == len(rows) and np.isfinite(scores).all() and len(set(scores)) == len(scores)
+    fine = bool(fine) and megabytes < MOST_MEGABYTES
+    seconds = np.mean([row["core_seconds"] for row in rows])
+    print(
+        f"{name:18s} {len(rows)} networks, {len(set(scores))} distinct finite scores, {untrainable} untrainable, "
+        f"at most {megabytes} MB, {seconds:.1f} core-seconds each: {'ok' if fine else 'FALLS SHORT'}",
+        flush=True,
+    )
+    return fine
+
+
+def write(path: Path, content: Dict[str, Any]) -> None:
+    fresh = not path.is_file()
+    with open(path, "a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        if fresh:
+            writer.writeheader()
+        writer.writerow(content)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
