@@ -398,15 +398,19 @@ def _rescued(path: Path, error: Exception) -> sqlite3.Connection:
 def _salvage(damaged: Path, database: sqlite3.Connection) -> int:
     """Copy every row that can still be read, from both ends of each table up to what is damaged; count the scores."""
     saved = 0
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(str(damaged))) as source:
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(str(damaged))) as source, database:
         for table, columns in _TABLES.items():
             for direction in ("", " DESC"):
                 order = ", ".join(column + direction for column in columns)
-                with contextlib.suppress(sqlite3.Error), database:
-                    for row in source.execute(f"SELECT * FROM {table} ORDER BY {order}"):
-                        marks = ", ".join("?" * len(row))
-                        # A row whose bytes are wrong may still be read as one; it is left out where it makes no sense.
-                        with contextlib.suppress(sqlite3.IntegrityError):
-                            found = database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount
-                            saved += found if table == "scores" else 0
+                for row in _readable(source, f"SELECT * FROM {table} ORDER BY {order}"):
+                    marks = ", ".join("?" * len(row))
+                    # Wrong bytes may still be read as a row; it is left out where it makes no sense.
+                    with contextlib.suppress(sqlite3.IntegrityError):
+                        found = database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount
+                        saved += found if table == "scores" else 0
     return saved
+
+
+def _readable(source: sqlite3.Connection, query: str) -> Iterator[Tuple[Any, ...]]:
+    with contextlib.suppress(sqlite3.DatabaseError):
+        yield from source.execute(query)

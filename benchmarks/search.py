@@ -1,0 +1,90 @@
+"""How good the architectures are that a search finds, beside random search with the same budget.
+
+    python benchmarks/search.py --space nasbench201 --truth analog-nasbench --seeds 5 --store scores.sqlite
+    python benchmarks/search.py --space nasbench101 --truth FOLDER/nasbench101.json:uniform_1500 --seeds 5
+
+Printed for each seed, and as means: the true value of the architecture found, the best of the table, the quantile that
+it reaches in the table, the seconds of search; for evolution and for random search. Where the table holds only a part
+of the space, the architecture found is often not in it; then the truth of the best-scored one that is stands in for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+
+from naslib_gennas import architecture_search, spaces
+from naslib_gennas import truth as truths
+
+
+def judged(course: Any, table: Any) -> Optional[Dict[str, Any]]:
+    """The best-scored architecture of a course that the table has: its truth, its quantile, its place by score."""
+    ordered = sorted(course.steps, key=lambda step: -step.score)
+    known = next((step for step in ordered if step.truth is not None), None)
+    if known is None:
+        return None
+    values = np.array([table.better(value) for value in (table.texts or table.keys).values()])
+    return {
+        "truth": known.truth,
+        "quantile": float((values <= table.better(known.truth)).mean()),
+        "place": ordered.index(known) + 1,
+        "seconds": course.steps[-1].wall,
+        "core_seconds": sum(step.seconds for step in course.steps),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", default="nasbench201")
+    parser.add_argument("--truth", default="analog-nasbench")
+    parser.add_argument("--proxy", default=None)
+    parser.add_argument("--profile", default=None)
+    parser.add_argument("--evaluations", type=int, default=450)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--store", type=Path)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    space = spaces.get(options.space)
+    table = truths.load(options.truth, space)
+    results: Dict[str, List[Dict[str, Any]]] = {"evolution": [], "random": []}
+    for seed in range(options.seeds):
+        found = architecture_search.search(
+            space,
+            options.proxy,
+            evaluations=options.evaluations,
+            seed=seed,
+            profile=options.profile,
+            workers=options.workers,
+            truth=table,
+            store=options.store,
+        )
+        for course in (found.course, found.control):
+            one = None if course is None else judged(course, table)
+            if one is not None and course is not None:
+                results[course.method].append({"seed": seed, **one})
+                print(
+                    f"seed {seed}, {course.method}: {one['truth']:.3f} of {table.best:.3f} (quantile "
+                    f"{one['quantile']:.4f}; number {one['place']} by score), {one['seconds']:.0f} s",
+                    flush=True,
+                )
+    for method, rows in results.items():
+        if rows:
+            values, seconds = [row["truth"] for row in rows], [row["seconds"] for row in rows]
+            spread = statistics.stdev(values) if len(values) > 1 else 0.0
+            print(
+                f"{method}: {statistics.mean(values):.3f} +- {spread:.3f}, regret "
+                f"{abs(table.best - statistics.mean(values)):.3f}, {statistics.mean(seconds):.0f} s a search"
+            )
+    if options.json:
+        content = {"best": table.best, "evaluations": options.evaluations, **results}
+        options.json.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
