@@ -7,6 +7,7 @@ from typing import Any, Mapping, Union
 
 from naslib_gennas import engine, proxies, spaces
 from naslib_gennas.engine import Record
+from naslib_gennas.errors import InputError
 from naslib_gennas.profiles import Profile
 from naslib_gennas.proxies.base import Proxy
 from naslib_gennas.spaces.base import SearchSpace
@@ -22,6 +23,8 @@ def proxy_for(
     profile: Union[str, Mapping[str, Any], Profile, None] = None,
 ) -> Proxy:
     """The proxy of a name at a profile; None: the usual one of the space's kind."""
+    if isinstance(proxy, Proxy) and profile is not None:
+        raise InputError(f"proxy '{proxy.name}' has a profile of its own; give its name to score at another")
     return proxies.get(proxy if proxy is not None else USUAL_PROXY[space.kind], profile)
 
 
