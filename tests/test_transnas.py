@@ -16,7 +16,7 @@ from naslib_gennas import images, profiles, proxies, spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.nasbench201 import EDGES
 from naslib_gennas.networks.transnas import SumCell
-from naslib_gennas.spaces.base import build
+from naslib_gennas.spaces.base import Size, build
 
 TINY = profiles.PAPER.replace(name="tiny", cells=1, channels=8, images=2, resolution=16, target_size=4, steps=2)
 TASKS = ("autoencoder", "class_object", "class_scene", "jigsaw", "normal", "room_layout", "segmentsemantic")
@@ -66,19 +66,19 @@ def test_tables_of_the_benchmark(shared: Path) -> None:
 
 def test_networks() -> None:
     micro, macro = spaces.get("transnas-micro"), spaces.get("transnas-macro")
-    with torch.device("meta"):
-        x = torch.randn(2, 3, 32, 32)
-        network: Any = micro.build(micro.parse("64-41414-3_13_231"), micro.size(profiles.PAPER))
-        assert [tuple(m.shape[1:]) for m in network(x)] == [(128, 16, 16), (256, 8, 8), (512, 4, 4)]
-        assert network.stage_channels == [128, 256, 512]
-        assert [len(block) for block in network.blocks] == [2] * 5
-        for text in ("64-1234-basic", "64-333321-basic", "64-11114-basic"):
-            network = macro.build(macro.parse(text), macro.size(profiles.PAPER))
-            maps = network(x)
-            assert len(maps) == 3 and [m.shape[1] for m in maps] == network.stage_channels
-            assert network.logits(x).shape == (2, 10)
-        halved = macro.build(macro.parse("64-333321-basic"), macro.size(profiles.PAPER))(x)
-        assert [tuple(m.shape[1:]) for m in halved] == [(64, 2, 2), (128, 2, 2), (128, 2, 2)]
+    assert micro.size(profiles.PAPER) == macro.size(profiles.PAPER) == Size(channels=64, cells=2)
+    x, size = torch.randn(2, 3, 32, 32), Size(channels=8, cells=2)
+    network: Any = micro.build(micro.parse("64-41414-3_13_231"), size)
+    assert [tuple(m.shape[1:]) for m in network(x)] == [(16, 16, 16), (32, 8, 8), (64, 4, 4)]
+    assert network.stage_channels == [16, 32, 64]
+    assert [len(block) for block in network.blocks] == [2] * 5
+    for text in ("64-1234-basic", "64-333321-basic", "64-11114-basic"):
+        network = macro.build(macro.parse(text), size)
+        maps = network(x)
+        assert len(maps) == 3 and [m.shape[1] for m in maps] == network.stage_channels
+        assert network.logits(x).shape == (2, 10)
+    halved = macro.build(macro.parse("64-333321-basic"), size)(x)
+    assert [m.shape[2] for m in halved][-1] == 2
 
 
 @pytest.mark.parametrize("stride", [1, 2])
