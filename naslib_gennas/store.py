@@ -8,7 +8,9 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import sqlite3
+import tempfile
 import time
 import warnings
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from naslib_gennas.errors import InputError
 SCHEMA_VERSION = 1
 _APPLICATION = 0x474E4E53  # marks the file as ours, in SQLite's header
 _MEMORY = ":memory:"
+_LARGEST = 2**40  # bytes; a header that states more is wrong itself
 _WAIT = 30.0  # seconds that a writer waits for another process
 
 _SCHEMA = """
@@ -348,6 +351,8 @@ def _connect(path: Path) -> sqlite3.Connection:
                 f"store '{path}' has format {version}, made by a newer version of this package (this one, "
                 f"{__version__}, reads up to {SCHEMA_VERSION}); update the package or give another file with --store"
             )
+        if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError("database disk image is malformed")
         database.execute("PRAGMA journal_mode = WAL")
         # With WAL a commit survives the death of the process; only a power cut can undo the last ones.
         database.execute("PRAGMA synchronous = NORMAL")
@@ -359,8 +364,6 @@ def _connect(path: Path) -> sqlite3.Connection:
             database.execute("CREATE TABLE IF NOT EXISTS probe (x BLOB)")
             database.execute("INSERT INTO probe VALUES (zeroblob(65536))")
             database.execute("DROP TABLE probe")
-        if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise sqlite3.DatabaseError("database disk image is malformed")
         return database
     except BaseException:
         database.close()
@@ -383,7 +386,14 @@ def _rescued(path: Path, error: Exception) -> sqlite3.Connection:
             with contextlib.suppress(FileNotFoundError):
                 os.replace(f"{path}{ending}", f"{aside}{ending}")
         database = _connect(path)
-        saved = _salvage(aside, database)
+        saved = 0
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".rescue-") as folder:
+            copy = Path(folder) / "copy"
+            for ending in ("", "-wal"):
+                with contextlib.suppress(OSError):
+                    shutil.copyfile(f"{aside}{ending}", f"{copy}{ending}")
+            if copy.exists():
+                saved = _salvage(copy, database)
     with contextlib.suppress(OSError):
         os.unlink(f"{path}.rescue")
     warnings.warn(
@@ -398,6 +408,7 @@ def _rescued(path: Path, error: Exception) -> sqlite3.Connection:
 def _salvage(damaged: Path, database: sqlite3.Connection) -> int:
     """Copy every row that can still be read, from both ends of each table up to what is damaged; count the scores."""
     saved = 0
+    _pad(damaged)
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(str(damaged))) as source, database:
         for table, columns in _TABLES.items():
             for direction in ("", " DESC"):
@@ -409,6 +420,16 @@ def _salvage(damaged: Path, database: sqlite3.Connection) -> int:
                         found = database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount
                         saved += found if table == "scores" else 0
     return saved
+
+
+def _pad(file: Path) -> None:
+    """Give a file that was cut off the length that its header states; SQLite reads nothing of it otherwise."""
+    with open(file, "r+b") as content:
+        header = content.read(32)
+        page, pages = int.from_bytes(header[16:18], "big"), int.from_bytes(header[28:32], "big")
+        length = (65536 if page == 1 else page) * pages
+        if header.startswith(b"SQLite format 3") and content.seek(0, os.SEEK_END) < length <= _LARGEST:
+            content.truncate(length)
 
 
 def _readable(source: sqlite3.Connection, query: str) -> Iterator[Tuple[Any, ...]]:
