@@ -120,6 +120,21 @@ def test_the_development_tables_are_read_as_they_are(shared):
         assert best is None or table.best == pytest.approx(best)
 
 
+@pytest.mark.parametrize(
+    ("name", "spec", "column", "size", "higher"),
+    [
+        ("darts", "darts.csv", "cifar10_valid_acc", 500, True),
+        ("nasbenchnlp", "nasbench_nlp.json.gz", "ptb_test_loss", 1000, False),
+        ("transnas-micro", "transnas101_micro.csv", "class_scene", 1000, True),
+        ("transnas-macro", "transnas101_macro.csv:room_layout", "room_layout", 800, True),
+    ],
+)
+def test_the_tables_of_the_other_spaces_too(shared, name, spec, column, size, higher):
+    table = truth.load(shared / "benchmarks" / spec, spaces.get(name))
+    assert (table.column, len(table.texts), table.skipped) == (column, size, 0)
+    assert table.higher_is_better is higher
+
+
 def test_naslibs_nasbench201_pickle(tmp_path):
     content = {
         A: {"cifar10-valid": {"eval_acc1es": [10.0, 50.0], "train_losses": [2.0, 1.0], "cost_info": {"flops": 1.0}}},

@@ -14,7 +14,7 @@ Matrix = Sequence[Sequence[int]]
 
 
 class NasBench101Network(StagedNetwork):
-    """Stem, three stacks of `cells` cells with `channels`, 2x and 4x `channels`; taps before each pooling and at the end.
+    """Stem, three stacks of `cells` cells with `channels`, 2x and 4x `channels`; taps before pooling and at the end.
 
     Args:
         matrix: upper triangular adjacency matrix without vertices that lie on no path from input to output.
