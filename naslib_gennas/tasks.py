@@ -287,7 +287,7 @@ def parse(text: str, name: str, where: str = "") -> ProxyTask:
     batch_size = reader.whole("batch_size", 2, 16)
     noise = reader.section("noise")
     noise.only(["distribution", "level"])
-    given = {
+    given: Dict[str, Any] = {
         "name": name,
         "kind": kind,
         "batch_size": batch_size,
@@ -409,8 +409,10 @@ class _Reader:
         return value
 
     def number(self, key: str, least: float, most: float, usual: Any = _MISSING) -> float:
-        expected = "a number" if math.isinf(least) else f"a number from {least:g} " + (
-            "up" if math.isinf(most) else f"to {most:g}"
+        expected = (
+            "a number"
+            if math.isinf(least)
+            else f"a number from {least:g} " + ("up" if math.isinf(most) else f"to {most:g}")
         )
         value = self.value(key, expected, usual)
         if not _is_number(value) or not least <= value <= most:
