@@ -143,25 +143,28 @@ def rho(scores: Sequence[float], truth: Sequence[float]) -> float:
 
 
 def upper_bound(scores: Sequence[Optional[float]], truth: Sequence[float]) -> float:
-    """The highest Spearman correlation that is left when some scores (None) are still to come.
+    """The highest Spearman correlation that is left when some scores (None) are still to come, tied with no other.
 
     The order of the known ones is fixed; the best order of all interleaves them with the others, which stand in the
-    order of their truth: dynamic programming over how many of both are placed. 1 where known scores are tied.
+    order of their truth: dynamic programming over how many of both are placed. Tied ones are placed together.
     """
     count = len(truth)
     ranks = rankdata(truth) - (count + 1) / 2
-    known = sorted((i for i in range(count) if scores[i] is not None), key=lambda i: scores[i] or 0.0)
-    if len({scores[i] for i in known}) < len(known):
-        return 1.0
-    rest = sorted((i for i in range(count) if scores[i] is None), key=lambda i: ranks[i])
-    places = np.arange(count) - (count - 1) / 2
-    best = np.full((len(known) + 1, len(rest) + 1), -np.inf)
+    known = [index for index in range(count) if scores[index] is not None]
+    levels = sorted({scores[index] for index in known})  # type: ignore[type-var]
+    groups = [[index for index in known if scores[index] == level] for level in levels]
+    rest = sorted((index for index in range(count) if scores[index] is None), key=lambda index: ranks[index])
+    before = np.concatenate([[0], np.cumsum([len(group) for group in groups])]).astype(int)
+    best = np.full((len(groups) + 1, len(rest) + 1), -np.inf)
     best[0, 0] = 0.0
-    for i in range(len(known) + 1):
+    for i in range(len(groups) + 1):
         for j in range(len(rest) + 1):
             if i:
-                best[i, j] = best[i - 1, j] + places[i + j - 1] * ranks[known[i - 1]]
+                place = before[i - 1] + j + (len(groups[i - 1]) - 1) / 2 - (count - 1) / 2
+                best[i, j] = best[i - 1, j] + place * ranks[groups[i - 1]].sum()
             if j:
-                best[i, j] = max(best[i, j], best[i, j - 1] + places[i + j - 1] * ranks[rest[j - 1]])
-    scale = math.sqrt(float(places @ places) * float(ranks @ ranks))
-    return float(best[-1, -1]) / scale if scale > 0 else 1.0
+                place = before[i] + j - 1 - (count - 1) / 2
+                best[i, j] = max(best[i, j], best[i, j - 1] + place * ranks[rest[j - 1]])
+    ties = sum(len(group) ** 3 - len(group) for group in groups)
+    scale = math.sqrt((count**3 - count - ties) / 12 * float(ranks @ ranks))
+    return float(best[-1, -1]) / scale if scale > 0 else -1.0
