@@ -17,11 +17,15 @@ import gzip
 import importlib.util
 import json
 import math
+import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
-from naslib_gennas import pickles
+import platformdirs
+
+from naslib_gennas import pickles, spaces
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.spaces.base import SearchSpace
 
@@ -101,7 +105,47 @@ def installed(space: Union[str, SearchSpace[Any]]) -> List[str]:
     """The tables for a search space that are there without naming a file: what `load` takes as a name."""
     name = space if isinstance(space, str) else space.name
     found = [ANALOG] if name == "nasbench201" and importlib.util.find_spec("analognasbench") else []
-    return found
+    return found + sorted(path.name for path in (folder() / name).glob("[!.]*") if path.is_file())
+
+
+def folder() -> Path:
+    """Where `add` keeps tables: a folder a search space, among the user's data."""
+    return Path(platformdirs.user_data_path("naslib-gennas")) / "truth"
+
+
+def add(what: str, source: Union[str, Path]) -> List[Tuple[str, Path, int]]:
+    """Keep ground truth among the user's data, where `installed` finds it.
+
+    Args:
+        what: a search space, or "nds" for the official files of "On Network Design Spaces".
+        source: a table of that space, which is copied; for "nds" the folder with the official files, which are read
+            into compact tables.
+
+    Returns:
+        The space, the kept table and its number of architectures, for every table.
+
+    Raises:
+        InputError: an unknown space, or a source that holds something else.
+    """
+    if what == "nds":
+        from naslib_gennas.spaces import nds_records
+
+        return [(added.space, added.table, added.records) for added in nds_records.add(source, folder())]
+    space, path = spaces.get(what), Path(source)
+    if not path.is_file():
+        raise InputError(f"truth '{path}': no such file")
+    rows = read_table(path) if path.suffix in (".csv", ".json", ".gz") else ()
+    columns = {column for _, _, numbers in rows for column in numbers}
+    checked = load(f"{path}:{sorted(columns)[0]}" if columns else path, space)
+    kept = folder() / space.name / path.name
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_name(f".{kept.name}.{os.getpid()}")
+        shutil.copyfile(path, partial)
+        os.replace(partial, kept)
+    except OSError as error:
+        raise InputError(f"table '{kept}' cannot be written: {error.strerror}") from None
+    return [(space.name, kept, len(checked.texts) or len(checked.keys))]
 
 
 def find(
@@ -132,6 +176,8 @@ def load(spec: Union[str, Path, Truth], space: SearchSpace[Any], higher_is_bette
         _only(space, "nasbench201", ANALOG)
         return _collect(ANALOG, _analog(), wanted, space, higher_is_better)
     path = Path(name)
+    if not path.is_file() and name in installed(space):
+        path = folder() / space.name / name
     if not path.is_file():
         known = installed(space)
         hint = f"; installed for {space.name}: {', '.join(known)}" if known else ""

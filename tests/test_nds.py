@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -129,6 +130,15 @@ def test_smaller_profiles_keep_the_order_of_widths_and_depths() -> None:
     assert sizes == [(32, 3), (32, 5), (64, 8)]
 
 
+def test_sizes_of_the_spaces() -> None:
+    # NDS (arXiv:1905.13214), table 3: billions of cells; table 1: networks.
+    billions = {"nasnet": 71465842, "amoeba": 556628, "pnas": 556628, "enas": 5063, "darts": 242}
+    for name, count in billions.items():
+        assert int(spaces.get(f"nds-{name}").cell_count / 1e9 + 0.5) == count  # type: ignore[attr-defined]
+    networks = {"resnet": 1259712, "resnext-a": 11390625, "resnext-b": 52734375}
+    assert {name: spaces.get(f"nds-{name}").count for name in networks} == networks
+
+
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), name=st.sampled_from(FAMILY))
 def test_family_stays_within_the_papers_bounds(seed: int, name: str) -> None:
@@ -213,6 +223,30 @@ def test_a_table_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> N
     (tmp_path / "kept" / "nds-enas").write_text("a file where a folder should be")
     with pytest.raises(InputError, match="cannot be written"):
         nds_records.add(tmp_path, tmp_path / "kept")
+
+
+def test_truth_keeps_tables_by_space(tmp_path: Path) -> None:
+    archs = sampled("nds-enas", 3)
+    (tmp_path / "ENAS.json").write_text(
+        json.dumps([record("nds-enas", a, (20.0, 6.0 + i)) for i, a in enumerate(archs)])
+    )
+    space = spaces.get("nds-enas")
+    assert truth.installed(space) == []
+    assert [(name, count) for name, _, count in truth.add("nds", tmp_path)] == [("nds-enas", 3)]
+    try:
+        assert truth.installed("nds-enas") == ["nds.csv.gz"]
+        found = truth.find(truth.INSTALLED, space)
+        assert found is not None and [found.of(space, arch) for arch in archs] == [94.0, 93.0, 92.0]
+        assert truth.installed("nds-darts") == []
+        own = tmp_path / "mine.csv"
+        own.write_text("arch,accuracy\n64-1234-basic,50\n")
+        assert truth.add("transnas-macro", own)[0][2] == 1
+        macro = spaces.get("transnas-macro")
+        assert truth.load("mine.csv:accuracy", macro).of(macro, macro.parse("64-1234-basic")) == 50.0
+        with pytest.raises(InputError, match="no architecture of transnas-micro"):
+            truth.add("transnas-micro", own)
+    finally:
+        shutil.rmtree(truth.folder())
 
 
 def damaged(change: str) -> str:

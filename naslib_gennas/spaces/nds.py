@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
@@ -124,6 +125,14 @@ class NdsCells(_Nds):
     )
     mutation = "one edge of one cell gets another operation or source, or width or depth change"
     paper_size = Size(channels=USUAL_CHANNELS, cells=6)
+
+    def __init__(self) -> None:
+        self.count = self.cell_count**2 * len(self.widths) * len(self.depths)
+
+    @property
+    def cell_count(self) -> int:
+        """Cells as they are written down, isomorphic ones included (table 3 of the paper)."""
+        return math.prod((len(self.operations) * node) ** 2 for node in range(2, 2 + self.nodes))
 
     def sample(self, rng: np.random.Generator) -> CellNet:
         genotype = Genotype(self._draw(rng), self._draw(rng))
@@ -293,6 +302,10 @@ class NdsFamily(_Nds):
     )
     mutation = "depth, width, bottleneck or groups of one stage change; among records, the most similar of 200"
 
+    def __init__(self) -> None:
+        choices = (self.depths, self.widths, self.ratios, self.groups)
+        self.count = math.prod(map(len, choices)) ** 3  # without the bounds (table 1 of the paper)
+
     @property
     def bounds(self) -> Tuple[float, float, int]:
         """Most parameters and multiply-adds of what is drawn, and the resolution of the first stage."""
@@ -424,8 +437,12 @@ class NdsResNet(NdsFamily):
     """ResNet (arXiv:1512.03385) in NDS: basic blocks."""
 
     block = "res_basic_block"
-    # Nine depths and twelve widths, evenly spaced in their logarithm.
-    depths = tuple(sorted({round(24 ** (i / 8)) for i in range(9)}))
+    notation = (
+        '{"block_type": "res_basic_block", "ds": [1, 2, 4, 2], "ws": [16, 44, 93, 256], "ss": [1, 1, 2, 2], '
+        '"bot_muls": [], "num_gs": []}'
+    )
+    # Nine depths from 1 to 24 and twelve widths from 16 to 256, evenly spaced in their logarithm.
+    depths = (1, 2, 3, 4, 5, 8, 11, 17, 24)
     widths = tuple(round(16 ** (1 + i / 11)) for i in range(12))
     ratios, groups = (1,), (1,)
 
