@@ -721,3 +721,47 @@ def prune_store(
         raise InputError("say what to delete: --space, --proxy, --other-versions, --failed, or --all")
     with kept.existing(store or kept.default_path()) as database:
         print(f"{database.prune(**asked)} scores deleted")
+
+
+truth_app = typer.Typer(
+    cls=_Group, no_args_is_help=True, help="List or add tables of ground truth.\n\nExample: [bold]gennas truth list[/]"
+)
+app.add_typer(truth_app, name="truth")
+
+
+@truth_app.command("list")
+def list_truth(json: JsonFile = None) -> None:
+    """List the tables that `--truth` finds by name, for every search space that has one.
+
+    Example: [bold]gennas truth list[/]
+    """
+    from naslib_gennas import spaces as known
+    from naslib_gennas import truth
+
+    console = output(json)
+    content = [{"space": name, "truth": table} for name in known.names() for table in truth.installed(name)]
+    print_columns(console, ("space", "truth"), *((row["space"], row["truth"]) for row in content))
+    console.print(f"{len(content)} tables; those that were added are in {truth.folder()}")
+    emit(content, json)
+
+
+@truth_app.command("add")
+def add_truth(
+    what: Annotated[str, typer.Argument(metavar="SPACE|nds", help="A search space, or nds for the files of NDS.")],
+    source: Annotated[Path, typer.Argument(metavar="FILE|FOLDER", help="A table; for nds the folder of its files.")],
+    json: JsonFile = None,
+) -> None:
+    """Keep a table of ground truth, so that `--truth` finds it by name.
+
+    Example: [bold]gennas truth add nds nds_data/[/]
+    """
+    from naslib_gennas import truth
+
+    console = output(json)
+    content = [{"space": space, "table": str(table), "architectures": n} for space, table, n in truth.add(what, source)]
+    print_columns(
+        console,
+        ("space", "architectures", "table"),
+        *((str(row["space"]), f"{row['architectures']:,}", str(row["table"])) for row in content),
+    )
+    emit(content, json)
