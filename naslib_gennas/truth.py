@@ -138,12 +138,14 @@ def add(what: str, source: Union[str, Path]) -> List[Tuple[str, Path, int]]:
     columns = {column for _, _, numbers in rows for column in numbers}
     checked = load(f"{path}:{sorted(columns)[0]}" if columns else path, space)
     kept = folder() / space.name / path.name
+    partial = kept.with_name(f".{kept.name}.{os.getpid()}")
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_name(f".{kept.name}.{os.getpid()}")
         shutil.copyfile(path, partial)
         os.replace(partial, kept)
     except OSError as error:
+        if partial.is_file():
+            partial.unlink()
         raise InputError(f"table '{kept}' cannot be written: {error.strerror}") from None
     return [(space.name, kept, len(checked.texts) or len(checked.keys))]
 

@@ -67,6 +67,8 @@ def test_tables_of_the_benchmark(shared: Path) -> None:
 def test_networks() -> None:
     micro, macro = spaces.get("transnas-micro"), spaces.get("transnas-macro")
     assert micro.size(profiles.PAPER) == macro.size(profiles.PAPER) == Size(channels=64, cells=2)
+    assert micro.size(profiles.PAPER.replace(cells=1)) == Size(channels=16, cells=1)
+    assert micro.size(profiles.PAPER.replace(cells=1, channels=64)) == Size(channels=64, cells=1)
     x, size = torch.randn(2, 3, 32, 32), Size(channels=8, cells=2)
     network: Any = micro.build(micro.parse("64-41414-3_13_231"), size)
     assert [tuple(m.shape[1:]) for m in network(x)] == [(16, 16, 16), (32, 8, 8), (64, 4, 4)]

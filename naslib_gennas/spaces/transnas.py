@@ -10,6 +10,7 @@ import numpy as np
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.nasbench201 import EDGES, used_edges
 from naslib_gennas.networks.transnas import RESIDUAL, TransNasNetwork
+from naslib_gennas.profiles import Profile
 from naslib_gennas.spaces.base import SearchSpace, Size, search_space
 
 #: The operations that the digits 0 to 3 of a micro string stand for.
@@ -22,14 +23,26 @@ Cell = Tuple[int, ...]
 Skeleton = Tuple[int, ...]
 
 
+class _TransNas(SearchSpace[Any]):
+    """What both spaces share: how their networks shrink."""
+
+    paper_size = Size(channels=64, cells=2)
+
+    def size(self, profile: Profile) -> Size:
+        """`cells` are the cells of a module. The benchmark's 64 channels are four times those of other benchmarks: a
+        profile that asks for fewer cells gets a quarter of them too, unless it states its channels."""
+        usual = super().size(profile)
+        fewer = profile.channels is None and usual.cells < self.paper_size.cells
+        return Size(channels=usual.channels // 4 if fewer else usual.channels, cells=usual.cells)
+
+
 @search_space("transnas-micro")
-class TransNasMicro(SearchSpace[Cell]):
+class TransNasMicro(_TransNas):
     """The micro space: the cell of NAS-Bench-201 without its pooling, in a fixed skeleton of five modules."""
 
     count = 4096
     notation = "64-41414-3_02_131"
     mutation = "one of the six edges gets another operation"
-    paper_size = Size(channels=64, cells=2)
 
     def sample(self, rng: np.random.Generator) -> Cell:
         return tuple(int(digit) for digit in rng.integers(0, len(OPERATIONS), len(EDGES)))
@@ -80,7 +93,7 @@ class TransNasMicro(SearchSpace[Cell]):
 
 
 @search_space("transnas-macro")
-class TransNasMacro(SearchSpace[Skeleton]):
+class TransNasMacro(_TransNas):
     """The macro space: four to six modules of residual blocks, one to three of them double the channels and one to
     four halve the resolution.
 
@@ -91,7 +104,6 @@ class TransNasMacro(SearchSpace[Skeleton]):
     count = 3256
     notation = "64-123142-basic"
     mutation = "a module gets another digit, or a module comes or goes"
-    paper_size = Size(channels=64, cells=2)
 
     def sample(self, rng: np.random.Generator) -> Skeleton:
         places = _all_places()
