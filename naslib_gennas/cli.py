@@ -345,6 +345,104 @@ def _print_ranking(console: Console, result: Any) -> None:
 
 
 @app.command()
+def compare(
+    space: SpaceName,
+    proxies: Annotated[
+        Optional[str],
+        typer.Option(
+            "--proxies",
+            metavar="A,B,...",
+            help="NAME, NAME@PROFILE, vote:A+B, ranksum:A+B, az_nas, or FILE.py; the first is compared with.",
+            show_default="gennas-combo,synflow,jacob_cov,naswot,params",
+        ),
+    ] = None,
+    n: Annotated[Optional[int], typer.Option("--n", min=1, help="Architectures to draw.", show_default="64")] = None,
+    seed: Seed = 0,
+    truth: Annotated[
+        str, typer.Option("--truth", metavar="FILE[:COLUMN]", help="Ground truth, as in `gennas rank`, or none.")
+    ] = "installed",
+    archs: Annotated[
+        Optional[Path], typer.Option("--archs", metavar="FILE", help="These: one a line, or a CSV or JSON table.")
+    ] = None,
+    inputs: Annotated[
+        Optional[str],
+        typer.Option("--inputs", metavar="NAME", help="Input batch of all.", show_default="each proxy's usual one"),
+    ] = None,
+    profile: ProfileName = None,
+    via: Annotated[
+        Optional[str], typer.Option("--via", metavar="naslib", help="Also run NASLib's own measures on its graphs.")
+    ] = None,
+    top: Annotated[float, typer.Option("--top", help="Percent, of the retrieval.")] = 10.0,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    device: Device = "cpu",
+    store: StoreFile = None,
+    out: OutFolder = None,
+    json: JsonFile = None,
+) -> None:
+    """Compare proxies on the same architectures: agreement with the truth, significance, cost, and an HTML report.
+
+    Example: [bold]gennas compare nasbench201 --proxies gennas-combo,synflow,naswot,vote:synflow+naswot[/]
+    """
+    from naslib_gennas import comparison, comparison_report, report
+    from naslib_gennas.store import default_path
+
+    console = output(json)
+    folder = report.folder(out or report.new_folder(f"compare-{space}"))
+    with progress_bar(console, f"Comparing on {space}") as advance, computing(scheduler, workers) as executor:
+        try:
+            result = comparison.compare(
+                space,
+                None if proxies is None else proxies.split(","),
+                n,
+                truth=None if truth == "none" else truth,
+                archs=archs,
+                inputs=inputs,
+                seed=seed,
+                profile=profile,
+                via=via,
+                workers=workers,
+                executor=executor,
+                store=store or default_path(),
+                device=device,
+                top_percent=top,
+                progress=lambda name, done, total: advance(done, total, name),
+            )
+        except comparison.Interrupted as stopped:
+            comparison_report.write(stopped.comparison, folder)
+            emit(stopped.comparison.to_json(), json)
+            raise KeyboardInterrupt(f"every score is in the store: the same command goes on. See {folder}.") from None
+    comparison_report.write(result, folder)
+    _print_comparison(console, result)
+    console.print(f"Written to {folder}: report.html, result.json, table.csv, scores.csv")
+    emit(result.to_json(), json)
+
+
+def _print_comparison(console: Console, result: Any) -> None:
+    from naslib_gennas import comparison_report
+
+    console.print(
+        f"{result.n} architectures of {result.space}, seed {result.seed}: {result.wall_seconds:.1f} s"
+        + (
+            ""
+            if result.truth is None
+            else f"; truth {escape(str(result.truth['name']))}, {result.truth['matched']} known"
+        )
+    )
+    rows = [comparison_report.heads(result)]
+    for column in result.columns:
+        if not column.problem:
+            cells = (" ".join(filter(None, cell)) for cell in comparison_report.cells(result, column))
+            rows.append((column.name, *cells))
+    print_columns(console, *rows)
+    for column in result.columns:
+        if column.problem:
+            console.print(f"{escape(column.name)} cannot score {result.space}: {escape(column.problem)}")
+    for note in comparison_report.notes(result):
+        console.print(escape(note))
+
+
+@app.command()
 def score(
     space: SpaceName,
     archs: Annotated[List[str], typer.Argument(metavar="ARCH...", help="Architectures, in the space's notation.")],

@@ -156,14 +156,7 @@ def rank(
     if not 0 < top_percent <= 100:
         raise InputError(f"top percent is {top_percent}; it takes a number above 0 up to 100")
     table = truths.find(truth, found, higher_is_better)
-    sample: Iterator[Any]
-    if archs is not None:
-        listed = _given(found, archs, table)
-        total = _size(n, len(listed), "are given", len(listed))
-        sample = iter(listed[:total])
-    else:
-        total = _size(n, *_supply(found, table), USUAL_N)
-        sample = draw(found, total, seed, table)
+    total, sample = choose(found, n, archs, table, seed)
     records = engine.score_many(
         found,
         sample,
@@ -230,6 +223,22 @@ def agreement(ranking: Ranking, table: Truth) -> Ranking:
         retrieval=metrics.retrieval(scores, values, ranking.top_percent, ranking.seed),
         regret=metrics.regret(scores, values, ranking.seed),
     )
+
+
+def choose(
+    space: SearchSpace[Any],
+    n: Optional[int],
+    archs: Union[str, Path, Sequence[Any], None],
+    table: Optional[Truth],
+    seed: int,
+) -> Tuple[int, Iterator[Any]]:
+    """The architectures that a ranking or a comparison is about, and how many there are (see `rank`)."""
+    if archs is not None:
+        listed = _given(space, archs, table)
+        total = _size(n, len(listed), "are given", len(listed))
+        return total, iter(listed[:total])
+    total = _size(n, *_supply(space, table), USUAL_N)
+    return total, draw(space, total, seed, table)
 
 
 def draw(space: SearchSpace[Any], n: int, seed: int, table: Optional[Truth] = None) -> Iterator[Any]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import copy
 import importlib
+import importlib.metadata
 import math
 import pkgutil
+import traceback
+import types
+import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar, Union
 
 import torch
@@ -76,7 +81,11 @@ class Proxy:
 #: Makes a proxy from the rest of its name and a profile (None: the proxy's own default).
 ProxyFactory = Callable[[str, Optional[Profile]], Proxy]
 _FACTORIES: Dict[str, ProxyFactory] = {}
+_FILES: Dict[Path, List[str]] = {}
 _loaded = False
+
+#: Another package's entry points of this group are imported, and register proxies with `proxy` or `proxy_family`.
+GROUP = "naslib_gennas.proxies"
 
 Measure = TypeVar("Measure", bound=Callable[..., Union[Score, float]])
 
@@ -153,6 +162,11 @@ def get(name: Union[str, Proxy], profile: Union[str, Mapping[str, Any], Profile,
     if isinstance(name, Proxy):
         return name
     _load()
+    if name.endswith(".py"):
+        members = load_file(name)
+        if len(members) > 1:
+            raise InputError(f"proxy file '{name}' has several proxies: {', '.join(members)}; one is needed here")
+        name = members[0]
     asked = None if profile is None else profiles.get(profile)
     if name in _FACTORIES and not hasattr(_FACTORIES[name], "members"):
         return _FACTORIES[name]("", asked)
@@ -162,11 +176,59 @@ def get(name: Union[str, Proxy], profile: Union[str, Mapping[str, Any], Profile,
     raise InputError(f"unknown proxy '{name}'{suggest(name, names())}")
 
 
+def load_file(path: Union[str, Path]) -> List[str]:
+    """Run a python file that registers proxies with `proxy`, and give their names.
+
+    Raises:
+        InputError: the file cannot be read, fails (the message names the line), or registers nothing.
+    """
+    _load()
+    place = Path(path).resolve()
+    if place not in _FILES:
+        before = set(_FACTORIES)
+        # In no module that others could import: so it travels to worker processes as code.
+        module = types.ModuleType(f"gennas_file_{place.stem}")
+        try:
+            exec(compile(place.read_text(encoding="utf-8"), str(place), "exec"), module.__dict__)
+        except OSError as error:
+            raise InputError(f"proxy file '{path}' cannot be read: {error.strerror}") from None
+        except SyntaxError as error:
+            raise InputError(f"proxy file '{path}', line {error.lineno}: {error.msg}") from None
+        except Exception as error:  # whatever the user's code raises
+            frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(place)]
+            line = f", line {frames[-1].lineno}" if frames else ""
+            for name in set(_FACTORIES) - before:
+                del _FACTORIES[name]
+            raise InputError(f"proxy file '{path}'{line}: {type(error).__name__}: {error}") from None
+        found = sorted(set(_FACTORIES) - before)
+        if not found:
+            raise InputError(f"proxy file '{path}' registers no proxy; it needs a function under @proxy(\"name\")")
+        _FILES[place] = found
+    return list(_FILES[place])
+
+
 def _load() -> None:
-    """Import every module of this package once, so that each registers what it holds."""
+    """Import every module of this package, and other packages' entry points, once: each registers what it holds."""
     global _loaded
-    if not _loaded:
-        package = importlib.import_module("naslib_gennas.proxies")
-        for module in pkgutil.iter_modules(package.__path__):
-            importlib.import_module(f"naslib_gennas.proxies.{module.name}")
-        _loaded = True
+    if _loaded:
+        return
+    package = importlib.import_module("naslib_gennas.proxies")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"naslib_gennas.proxies.{module.name}")
+    _loaded = True
+    for entry in entry_points(GROUP):
+        try:
+            entry.load()
+        except Exception as error:  # another package's fault must not stop this one
+            warnings.warn(
+                f"proxies of '{entry.value}' are left out: {type(error).__name__}: {error}",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+
+def entry_points(group: str) -> List[importlib.metadata.EntryPoint]:
+    """The entry points that installed packages have in a group."""
+    found: Any = importlib.metadata.entry_points()
+    # Python 3.9 gives a mapping.
+    return list(found.select(group=group) if hasattr(found, "select") else found.get(group, ()))

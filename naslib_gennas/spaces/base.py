@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Generic, Hashable, List, Optional, Type, TypeVar
@@ -115,6 +116,9 @@ _MODULES = {
 }
 _REGISTRY: Dict[str, Type[SearchSpace[Any]]] = {}
 
+#: Another package's entry points of this group, each named as its space, are imported when it is asked for.
+GROUP = "naslib_gennas.spaces"
+
 
 def search_space(name: str) -> Callable[[Type[SearchSpace[Any]]], Type[SearchSpace[Any]]]:
     """Register a `SearchSpace` class under `name`."""
@@ -129,7 +133,14 @@ def search_space(name: str) -> Callable[[Type[SearchSpace[Any]]], Type[SearchSpa
 
 def names() -> List[str]:
     """Every search space that `get` knows."""
-    return sorted({*_MODULES, *_REGISTRY})
+    return sorted({*_MODULES, *_REGISTRY, *_foreign()})
+
+
+def _foreign() -> Dict[str, importlib.metadata.EntryPoint]:
+    found: Any = importlib.metadata.entry_points()
+    # Python 3.9 gives a mapping.
+    entries = found.select(group=GROUP) if hasattr(found, "select") else found.get(GROUP, ())
+    return {entry.name: entry for entry in entries}
 
 
 def get(space: Any) -> SearchSpace[Any]:
@@ -142,6 +153,13 @@ def get(space: Any) -> SearchSpace[Any]:
         return space
     if space not in _REGISTRY and space in _MODULES:
         importlib.import_module(_MODULES[space])
+    elif space not in _REGISTRY and space in _foreign():
+        try:
+            _foreign()[space].load()
+        except Exception as error:  # another package's fault, said in a line
+            raise InputError(
+                f"search space '{space}' of another package cannot be loaded: {type(error).__name__}: {error}"
+            ) from None
     if space not in _REGISTRY:
         raise InputError(f"unknown search space '{space}'{suggest(str(space), names())}")
     return _REGISTRY[space]()

@@ -106,3 +106,18 @@ def test_our_measure_equals_naslibs(name: str, setting: Any) -> None:
         expected = math.log(expected)  # as NASLib's ZeroCost predictor does
     found = OURS[name](copy.deepcopy(network), batch.clone(), 0, **given)
     assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_compare_runs_naslibs_measures_on_naslibs_graphs(tmp_path: Any) -> None:
+    """The same ranking within what initial weights do; what NASLib has no measure for is left alone."""
+    from naslib_gennas.comparison import compare
+
+    space = spaces.get("nasbench201")
+    rng = np.random.default_rng(1)
+    cells = [cell for cell in (space.sample(rng) for _ in range(20)) if not space.untrainable(cell)][:6]
+    found = compare("nasbench201", ["params", "synflow", "l2_norm"], archs=cells, truth=None, via="naslib", workers=1)
+    columns = {column.name: column for column in found.columns}
+    assert list(columns) == ["params", "synflow", "l2_norm", "naslib:synflow", "naslib:l2_norm"]
+    assert all(column.not_ok == {} for column in found.columns), found.columns
+    ours, theirs = columns["synflow"].scores, columns["naslib:synflow"].scores
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.95
