@@ -80,7 +80,13 @@ ProfileName = Annotated[
     ),
 ]
 Inputs = Annotated[
-    str, typer.Option("--inputs", metavar="NAME", help="Input batch: photos, noise, cifar:FOLDER or FILE.npy.")
+    Optional[str],
+    typer.Option(
+        "--inputs",
+        metavar="NAME",
+        help="Input batch: photos, noise, cifar:FOLDER or FILE.npy.",
+        show_default="the proxy's own, photos for most",
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the sample and of the scores.")]
 Workers = Annotated[Optional[int], typer.Option("--workers", min=1, help="Processes.", show_default="one a core")]
@@ -88,9 +94,6 @@ Device = Annotated[str, typer.Option("--device", help="Where to train: cpu, cuda
 StoreFile = Annotated[
     Optional[Path],
     typer.Option("--store", metavar="FILE", help="Where scores are kept.", show_default="in the user's data folder"),
-]
-SearchInputs = Annotated[
-    Optional[str], typer.Option("--inputs", metavar="NAME", help="Input batch (as in rank).", show_default="photos")
 ]
 Evaluations = Annotated[
     Optional[int], typer.Option("--evaluations", help="How many to try.", show_default="450, without a budget")
@@ -255,7 +258,7 @@ def rank(
     archs: Annotated[
         Optional[Path], typer.Option("--archs", metavar="FILE", help="Rank these: one a line, or a CSV or JSON table.")
     ] = None,
-    inputs: Inputs = "photos",
+    inputs: Inputs = None,
     profile: ProfileName = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -448,7 +451,7 @@ def score(
     archs: Annotated[List[str], typer.Argument(metavar="ARCH...", help="Architectures, in the space's notation.")],
     proxy: ProxyName = None,
     seed: Seed = 0,
-    inputs: Inputs = "photos",
+    inputs: Inputs = None,
     profile: ProfileName = None,
     workers: Workers = None,
     device: Device = "cpu",
@@ -585,7 +588,7 @@ def search(
         str, typer.Option("--truth", metavar="FILE[:COLUMN]", help="Ground truth to report (not used), or none.")
     ] = "installed",
     seed: Seed = 0,
-    inputs: SearchInputs = None,
+    inputs: Inputs = None,
     profile: ProfileName = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -680,7 +683,7 @@ def search_task(
     control: Control = True,
     name: Annotated[str, typer.Option("--name", help="Of the task.")] = "searched",
     seed: Seed = 0,
-    inputs: SearchInputs = None,
+    inputs: Inputs = None,
     profile: ProfileName = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -863,3 +866,20 @@ def add_truth(
         *((str(row["space"]), f"{row['architectures']:,}", str(row["table"])) for row in content),
     )
     emit(content, json)
+
+
+@app.command()
+def doctor(json: JsonFile = None) -> None:
+    """Say what is installed for the NASLib plugin, and what to do about what is not.
+
+    Example: [bold]gennas doctor[/]
+    """
+    from naslib_gennas.plugin.doctor import examine
+
+    console = output(json)
+    report = examine()
+    meaning = {"ok": "ok", "fixed": "fixed by us", "todo": "to do", "absent": "absent"}
+    print_columns(console, *((meaning[check.status], check.name, check.detail) for check in report.checks))
+    console.print("NASLib works with the plugin here." if report.ready else "The plugin does not work here yet.")
+    content = [{"name": check.name, "status": check.status, "detail": check.detail} for check in report.checks]
+    emit({"ready": report.ready, "checks": content}, json)
