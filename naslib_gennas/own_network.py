@@ -53,7 +53,7 @@ def score_network(
     *,
     count: int = 3,
     proxy: Union[str, Proxy] = "gennas-combo",
-    inputs: str = "photos",
+    inputs: Optional[str] = None,
     seed: int = 0,
     profile: Union[str, Mapping[str, Any], Profile, None] = None,
     device: Union[str, torch.device] = "cpu",
@@ -74,7 +74,7 @@ def score_network(
             ones first; None: found by `find_stages`.
         count: how many stages to find at the most.
         proxy: a proxy or its name.
-        inputs: the input batch (see `images.load`).
+        inputs: the input batch (see `images.load`); None: the proxy's own, photos for most.
         seed: the same seed gives the same score.
         profile: cost of the scoring (see `profiles.get`): its image batch, resolution and steps; the size of the
             network is its own.
@@ -88,7 +88,7 @@ def score_network(
         raise InputError(f"proxy '{chosen.name}' does not score networks that take images")
     if count < 1:
         raise InputError(f"count is {count}; it takes a whole number from 1 up")
-    batch = images.load(inputs, chosen.images, chosen.profile.resolution).to(device)
+    batch = images.load(inputs or chosen.inputs, chosen.images, chosen.profile.resolution).to(device)
     # Dropout and the like draw from the global generators, which are the caller's.
     with isolated(derive(seed, "network")):
         network = copy.deepcopy(module).to(device)

@@ -115,7 +115,7 @@ def rank(
     *,
     truth: Union[str, Path, Truth, None] = truths.INSTALLED,
     archs: Union[str, Path, Sequence[Any], None] = None,
-    inputs: str = "photos",
+    inputs: Optional[str] = None,
     seed: int = 0,
     profile: Union[str, Mapping[str, Any], Profile, None] = None,
     workers: Optional[int] = None,
@@ -136,7 +136,7 @@ def rank(
             from the truth's table where that has a part of the space only.
         truth: "installed" (the table that is there for the space, if any), None, or what `truth.load` takes.
         archs: architectures to rank instead of drawing any: a list, or a file of `read_architectures`.
-        inputs: the input batch (see `images.load`).
+        inputs: the input batch (see `images.load`); None: the proxy's own, photos for most.
         seed: of the sample and of the scores.
         profile: size and cost of the scoring (see `profiles.get`).
         workers, executor, store, device: see `engine.score_many`.
@@ -178,7 +178,7 @@ def rank(
             space=found.name,
             proxy=chosen.name,
             profile=dataclasses.asdict(chosen.profile),
-            inputs=inputs,
+            inputs="synthetic" if found.kind == "rnn" else inputs or chosen.inputs,
             seed=seed,
             architectures=tuple(row for _, row in sorted(rows, key=lambda row: (-row[1].score, row[0]))),
             wall_seconds=time.perf_counter() - started,

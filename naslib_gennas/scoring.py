@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Mapping, Union
+from typing import Any, Mapping, Optional, Union
 
 from naslib_gennas import engine, proxies, spaces
 from naslib_gennas.engine import Record
@@ -33,7 +33,7 @@ def score(
     arch: Any,
     proxy: Union[str, Proxy, None] = None,
     *,
-    inputs: str = "photos",
+    inputs: Optional[str] = None,
     seed: int = 0,
     profile: Union[str, Mapping[str, Any], Profile, None] = None,
     device: str = "cpu",
@@ -48,7 +48,7 @@ def score(
         space: a search space or its name.
         arch: in the benchmark's notation.
         proxy: a proxy or its name; None: `gennas-combo` (`gennas-nlp-combo` for recurrent networks).
-        inputs: the input batch (see `images.load`).
+        inputs: the input batch (see `images.load`); None: the proxy's own, photos for most.
         seed: the same seed gives the same score.
         profile: size and cost of the scoring (see `profiles.get`).
         device: where to train.
