@@ -296,7 +296,7 @@ def _source(part: Any) -> str:
     try:
         return inspect.getsource(part)
     except (OSError, TypeError):  # typed into an interpreter
-        return str(part.__qualname__)
+        return f"{part.__module__}.{getattr(part, '__qualname__', type(part).__qualname__)}"
 
 
 def _filled(cell: Any) -> bool:

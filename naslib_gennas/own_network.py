@@ -77,13 +77,15 @@ def score_network(
         inputs: the input batch (see `images.load`); None: the proxy's own, photos for most.
         seed: the same seed gives the same score.
         profile: cost of the scoring (see `profiles.get`): its image batch, resolution and steps; the size of the
-            network is its own.
+            network is its own. None: `paper` for gennas proxies, else the proxy's own.
         device: where to train.
 
     Raises:
         InputError: an unknown stage, one whose output is no image map, or a network that cannot take the images.
     """
-    chosen = proxies.get(proxy, profile)
+    # `fast` is made for the shrunken networks of search spaces: in a deep network running averages lag too far behind.
+    usual = "paper" if isinstance(proxy, str) and proxy.startswith("gennas-") else None
+    chosen = proxies.get(proxy, usual if profile is None else profile)
     if "cnn" not in chosen.kinds:
         raise InputError(f"proxy '{chosen.name}' does not score networks that take images")
     if count < 1:
