@@ -100,13 +100,15 @@ print("done", found.resumed)
 
 
 def test_a_search_killed_again_and_again_ends_as_the_uninterrupted_one(tmp_path):
-    count, draw = 90, random.Random(3)
+    # GENNAS_KILLS=20 is the long form.
+    attempts = int(os.environ.get("GENNAS_KILLS", "3"))
+    count, draw = 30 * attempts, random.Random(3)
     usual = ", ".join(f"{key}={value!r}" for key, value in USUAL.items())
     script = tmp_path / "script.py"
     script.write_text(KILLED.format(usual=usual, count=count))
     environment = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
     path, kills, before = tmp_path / "s.sqlite", 0, 0
-    for _ in range(3):
+    for _ in range(attempts):
         process = subprocess.Popen(
             [sys.executable, str(script), str(path)], env=environment, stdout=subprocess.PIPE, text=True
         )
@@ -126,7 +128,7 @@ def test_a_search_killed_again_and_again_ends_as_the_uninterrupted_one(tmp_path)
                 warnings.simplefilter("ignore")
                 Store(path).close()
             before = entries(path)
-    assert kills >= 2
+    assert kills >= attempts * 2 // 3
     resumed = architecture_search.search("nasbench201", **USUAL, evaluations=count, control=False, store=path)
     whole = architecture_search.search("nasbench201", **USUAL, evaluations=count, control=False)
     assert course(resumed) == course(whole)
