@@ -532,6 +532,9 @@ def _initialise(graph: Any, row: Taps) -> None:
                 getattr(module, name)()
         if row.momentum is not None and isinstance(module, nn.BatchNorm2d):
             module.momentum = row.momentum
+        if row.inputs == "sound" and isinstance(getattr(module, "relu", None), nn.ReLU):
+            # NASLib clamps a ReLU's output at 20 in place, which autograd refuses; this computes the same.
+            module.relu = nn.Hardtanh(0.0, 20.0)
     if row.stem:
         for module in _at(graph, row.stem).modules():
             if isinstance(module, nn.Conv2d):
