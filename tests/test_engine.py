@@ -295,6 +295,8 @@ def start(tmp_path, count=400, workers=2, steps=2):
         text=True,
         env=environment,
         start_new_session=True,
+        # A shell's background jobs, and what they start, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
