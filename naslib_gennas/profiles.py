@@ -40,6 +40,8 @@ class Profile:
         dtype: of the network, its input and its targets.
         width: factor on the widths of recurrent networks.
         layers: recurrent layers.
+        sequences: sequences in the batch of a recurrent network; None: the task's batch size.
+        sequence_steps: training steps of a recurrent network; None: `steps`.
     """
 
     name: str = "paper"
@@ -58,10 +60,12 @@ class Profile:
     dtype: str = "float32"
     width: float = 1.0
     layers: Optional[int] = None
+    sequences: Optional[int] = None
+    sequence_steps: Optional[int] = None
 
     def __post_init__(self) -> None:
         whole = {"resolution": 8, "target_size": 2, "steps": 1, "record_every": 1, "record_from": 1, "average": 1}
-        optional = {"cells": 1, "channels": 4, "images": 2, "layers": 1}
+        optional = {"cells": 1, "channels": 4, "images": 2, "layers": 1, "sequences": 2, "sequence_steps": 1}
         for key, least in {**whole, **optional}.items():
             value = getattr(self, key)
             if value is None and key in optional:
@@ -87,7 +91,8 @@ class Profile:
         return dataclasses.replace(self, **changes)
 
 
-PAPER = Profile(name="paper")
+# The published runs of recurrent networks had 16 sequences in every batch, whatever their task said.
+PAPER = Profile(name="paper", sequences=16)
 # Chosen on half of the sampled NAS-Bench-201 and -101 architectures; docs/speed.md has what was tried and how it did.
 FAST = Profile(
     name="fast",
@@ -100,6 +105,9 @@ FAST = Profile(
     record_from=20,
     average=3,
     norm_momentum=0.2,
+    width=0.25,
+    sequences=4,
+    sequence_steps=100,
 )
 PROFILES = {profile.name: profile for profile in (PAPER, FAST)}
 DEFAULT = "fast"

@@ -36,7 +36,9 @@ def regress_sequences(
         network: (length, batch, embedding) in and out, `stage_channels` of one entry.
         inputs: (sequences, ...): only how many there are counts, the task makes them.
         task: a task of kind "rnn".
-        profile: steps, learning rate, dtype.
+        profile: `sequence_steps`, records, dtype, and the learning rate; None: the task's divided by `width`. A step
+            of Adam moves every entry of a matrix as far, so the outputs of one half as wide would move half as much
+            (arXiv:2203.03466, table 3).
         seed: decides sequences, noise, dropout, and the initialisation of encoder and decoder.
         device: where to train; None: where the network is.
     """
@@ -58,4 +60,6 @@ def regress_sequences(
     def loss() -> torch.Tensor:
         return F.mse_loss(decoder(network(encoder(next(noisy)))[0]), target)
 
-    return train(modules, loss, task, profile)
+    rate = profile.learning_rate or task.optimizer.learning_rate / profile.width
+    steps = profile.sequence_steps or profile.steps
+    return train(modules, loss, task, profile.replace(learning_rate=rate, steps=steps))

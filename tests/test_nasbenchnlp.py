@@ -22,7 +22,7 @@ from naslib_gennas.networks.recurrent import RecurrentLayer
 from naslib_gennas.sequence_regression import regress_sequences
 
 SPACE = spaces.get("nasbenchnlp")
-SMALL = profiles.PAPER.replace(name="small", width=0.1, steps=20, images=4)
+SMALL = profiles.PAPER.replace(name="small", width=0.1, steps=20, sequences=4)
 
 LSTM = {
     "i": {"op": "linear", "input": ["x", "h_prev_0"]},
@@ -344,7 +344,7 @@ def test_dropout_acts_in_training_alone_and_drops_the_stated_shares() -> None:
 
 def scored(arch: Any, seed: int, task: str = "nlp-search", profile: Any = SMALL) -> Any:
     network = spaces.build(SPACE, arch, profile, seed)
-    return regress_sequences(network, torch.empty(profile.images, 0), tasks.get(task), profile, seed)
+    return regress_sequences(network, torch.empty(profile.sequences, 0), tasks.get(task), profile, seed)
 
 
 @pytest.mark.parametrize("task", ["nlp-single", "nlp-combo", "nlp-search"])
@@ -392,7 +392,7 @@ def test_the_proxy_scores_recipes_through_the_engine() -> None:
 def test_small_networks_already_rank_the_authors_recipes_as_the_authors_losses_do(shared: Path) -> None:
     reference = json.loads((shared / "reference" / "authors_nasbench_nlp.json").read_text())["architectures"][:10]
     recipes = {row["id"]: row["recipe"] for row in rows(shared)}
-    profile = profiles.PAPER.replace(width=0.125, images=8, steps=60)
+    profile = profiles.PAPER.replace(width=0.125, sequences=8, steps=60)
     ours = [scored(SPACE.parse(recipes[entry["id"]]), 0, "nlp-search", profile).loss for entry in reference]
     theirs = [entry["nlp_search_losses"][-1] for entry in reference]
     assert spearmanr(ours, theirs)[0] > 0.8

@@ -217,7 +217,7 @@ def test_an_impossible_constraint_says_how_many_samples_met_it(monkeypatch):
         architecture_search.search(SPACE, **USUAL, constraint=["params<10"])
 
 
-# ----------------------------------------------------------------------------------------------------------- task search
+# ------------------------------------------------------------------------------------------------------- task search
 
 
 def few(count=6, seed=0):

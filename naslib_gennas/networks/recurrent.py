@@ -27,6 +27,8 @@ SLOPE = 0.01
 WEIGHT_DROPOUT = 0.1
 LAYER_DROPOUT = 0.25
 OUTPUT_DROPOUT = 0.1
+# Entries by which the long mask that all others are windows of exceeds the largest of them.
+_STARTS = 2**16
 
 
 class Node(NamedTuple):
@@ -85,14 +87,18 @@ class RecurrentNetwork(StagedNetwork):
         """A dropout mask in the shape of `like`: 0 with probability `rate`, else 1 / (1 - rate).
 
         A mask is a random window of a longer one that is drawn once: drawing each entry anew takes longer than the
-        matrix products that it masks.
+        matrix products that it masks. Windows start at multiples of 16 entries, which memory likes.
         """
         entries, drawn = like.numel(), self._masks.get(rate)
-        if drawn is None or drawn.numel() < 2 * entries or (drawn.dtype, drawn.device) != (like.dtype, like.device):
+        fits = (
+            drawn is not None and drawn.numel() >= entries and (drawn.dtype, drawn.device) == (like.dtype, like.device)
+        )
+        if drawn is None or not fits:
             largest = max([entries, *(weight.numel() for layer in self.layers for weight in layer.weights)])
-            drawn = torch.rand(4 * largest, dtype=like.dtype, device=like.device, generator=self.draws)
+            drawn = torch.rand(largest + _STARTS, dtype=like.dtype, device=like.device, generator=self.draws)
             drawn = self._masks[rate] = (drawn >= rate).to(like.dtype) / (1 - rate)
-        start = int(torch.randint(drawn.numel() - entries, (), device=like.device, generator=self.draws))
+        places = (drawn.numel() - entries) // 16 + 1
+        start = 16 * int(torch.randint(places, (), device=like.device, generator=self.draws))
         return drawn[start : start + entries].view(like.shape)
 
 
@@ -114,6 +120,7 @@ class RecurrentLayer(nn.Module):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
         self.weights.requires_grad_(False)
+        self._room: List[torch.Tensor] = []
 
     def forward(self, x: torch.Tensor, mask: Callable[[float, torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """
@@ -122,9 +129,7 @@ class RecurrentLayer(nn.Module):
             mask: draws a dropout mask of a rate and a shape.
         """
         linear = [step for step in self.plan.steps if step.op == "linear"]
-        weights = list(self.weights)
-        if self.training:
-            weights = [weight * mask(WEIGHT_DROPOUT, weight) for weight in weights]
+        weights = self._dropped(mask) if self.training else list(self.weights)
         maps = iter(self.inputs)
         length, batch = x.shape[:2]
         sums = [
@@ -132,6 +137,26 @@ class RecurrentLayer(nn.Module):
             for step, bias in zip(linear, self.bias)
         ]
         return _Recurrence.apply(self.plan, length, x.new_zeros(batch, self.width), len(sums), *sums, *weights)
+
+    def _dropped(self, mask: Callable[[float, torch.Tensor], torch.Tensor]) -> List[torch.Tensor]:
+        """The matrices between nodes with entries dropped.
+
+        Those that are not trained go into memory that is kept: a fresh page costs more than the product. Autograd
+        notices where a backward pass would find it overwritten by a later forward pass.
+        """
+        while len(self._room) < len(self.weights):
+            self._room.append(torch.empty(0))
+        found = []
+        for index, weight in enumerate(self.weights):
+            entries = mask(WEIGHT_DROPOUT, weight)
+            if weight.requires_grad:
+                found.append(weight * entries)
+                continue
+            room = self._room[index]
+            if (room.shape, room.dtype, room.device) != (weight.shape, weight.dtype, weight.device):
+                room = self._room[index] = torch.empty_like(weight)
+            found.append(torch.mul(weight, entries, out=room))
+        return found
 
 
 class Step(NamedTuple):
@@ -198,13 +223,13 @@ class _Recurrence(torch.autograd.Function):
                 values.append(value)
             tape.append(values)
             states = [values[new] for new in plan.new]
-        ctx.plan, ctx.tape, ctx.weights = plan, tape, tensors[linear:]
-        ctx.linear = linear
+        ctx.plan, ctx.tape, ctx.linear = plan, tape, linear
+        ctx.save_for_backward(*tensors[linear:])
         return torch.stack([values[plan.new[0]] for values in tape])
 
     @staticmethod
     def backward(ctx: Any, *outputs: torch.Tensor) -> Tuple[Optional[torch.Tensor], ...]:
-        plan, tape, weights = ctx.plan, ctx.tape, ctx.weights
+        plan, tape, weights = ctx.plan, ctx.tape, ctx.saved_tensors
         length = len(tape)
         of_sums: List[List[Optional[torch.Tensor]]] = [[None] * length for _ in range(ctx.linear)]
         later: List[Optional[torch.Tensor]] = [None] * plan.states

@@ -36,13 +36,12 @@ def from_task(task: ProxyTask, profile: Optional[Profile] = None) -> Proxy:
     """The proxy that scores by `task`, at a profile (None: the default one)."""
     chosen = profile or profiles.get()
     settings = {"task": {key: value for key, value in dataclasses.asdict(task).items() if key != "name"}}
-
-    train = regress if task.kind == "cnn" else regress_sequences
+    train, count = (regress, chosen.images) if task.kind == "cnn" else (regress_sequences, chosen.sequences)
 
     def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
         return to_score(train(network, inputs, task, chosen, seed))
 
-    return Proxy(PREFIX + task.name, measure, chosen, chosen.images or task.batch_size, settings, (task.kind,))
+    return Proxy(PREFIX + task.name, measure, chosen, count or task.batch_size, settings, (task.kind,))
 
 
 def to_score(result: Regression) -> Score:
