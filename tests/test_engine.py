@@ -275,7 +275,8 @@ profile = Profile(name="tiny", steps={steps}, images=2, resolution=8, target_siz
 rng = np.random.default_rng(7)
 archs = [space.sample(rng) for _ in range({count})]
 try:
-    for record in engine.score_many(space, archs, proxies.get("gennas-combo", profile), workers={workers}, store={store!r}):
+    proxy = proxies.get("gennas-combo", profile)
+    for record in engine.score_many(space, archs, proxy, workers={workers}, store={store!r}):
         print(record.index, record.score, flush=True)
 except KeyboardInterrupt:
     print("stopped", flush=True)
