@@ -576,13 +576,16 @@ def search(
     proxy: ProxyName = None,
     evaluations: Evaluations = None,
     budget: Budget = None,
-    method: Annotated[str, typer.Option("--method", help="evolution or random.")] = "evolution",
+    method: Annotated[str, typer.Option("--method", help="evolution, random, nasi or rlnas.")] = "evolution",
     population: Population = 50,
     tournament: Tournament = 10,
     constraint: Annotated[
         Optional[List[str]],
         typer.Option("--constraint", metavar="BOUND", help="params<1.5M, flops<200M; as many as you like."),
     ] = None,
+    nu: Annotated[
+        str, typer.Option("--nu", help="NASI's limit on the trace norm: adaptive, fixed, or a number.")
+    ] = "adaptive",
     control: Control = True,
     truth: Annotated[
         str, typer.Option("--truth", metavar="FILE[:COLUMN]", help="Ground truth to report (not used), or none.")
@@ -605,6 +608,11 @@ def search(
     from naslib_gennas.architecture_search import seconds
     from naslib_gennas.store import default_path
 
+    if method == "nasi":
+        _search_nasi(space, evaluations, nu, truth, seed, inputs, profile, device, out, json)
+        return
+    if method == "rlnas":
+        proxy, method = "rlnas", "evolution"
     console = output(json)
     again = "the same command again goes on from there."
     with progress_bar(console, f"Searching {space}") as advance, computing(scheduler, workers) as executor:
@@ -640,6 +648,44 @@ def search(
             raise KeyboardInterrupt(f"{stopped.found.evaluations} evaluations are in the store: {again}") from None
     _print_search(console, found)
     emit(found.to_json(), json)
+
+
+def _search_nasi(
+    space: str,
+    steps: Optional[int],
+    nu: str,
+    truth: str,
+    seed: int,
+    inputs: Optional[str],
+    profile: Optional[str],
+    device: str,
+    out: Optional[Path],
+    json: Optional[str],
+) -> None:
+    from naslib_gennas import nasi_search, profiles, report, spaces
+    from naslib_gennas import truth as truths
+
+    console = output(json)
+    chosen = spaces.get(space)
+    table = truths.find(None if truth == "none" else truth, chosen)
+    folder = report.folder(out or report.new_folder(f"nasi-{space}"))
+    with progress_bar(console, f"Searching {space}") as advance:
+        found = nasi_search.search(
+            space,
+            steps=steps,
+            nu=nu,
+            inputs=inputs or "noise",
+            seed=seed,
+            profile=None if profile is None else profiles.get(profile),
+            device=device,
+            progress=lambda done, total, draw: advance(done, total, f"trace norm {draw.trace:.3g}, nu {draw.nu:.3g}"),
+        )
+    value = None if table is None else table.of(chosen, chosen.parse(found.arch))
+    content = {**found.to_json(), "truth": value, "folder": str(folder)}
+    report.write_json(folder / "result.json", content)
+    console.print(f"Architecture: [bold]{escape(found.arch)}[/]" + ("" if value is None else f"  truth {value:.2f}"))
+    console.print(f"Written to {folder}: result.json")
+    emit(content, json)
 
 
 def _print_search(console: Console, found: Any) -> None:

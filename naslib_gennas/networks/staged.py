@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import List
+from typing import Any, List, Optional, Tuple
 
 import torch
 from torch import nn
@@ -14,7 +14,12 @@ class StagedNetwork(nn.Module, ABC):
 
     ``forward(x)`` takes (images, 3, height, width) and gives one (images, channels_i, height_i, width_i) a stage;
     a recurrent network takes (length, batch, dimension) and gives one (length, batch, dimension).
+
+    Attributes:
+        built_from: the name of the search space and the architecture that it was built from, where `spaces.build` did.
     """
+
+    built_from: Optional[Tuple[str, Any]] = None
 
     @property
     @abstractmethod

@@ -127,6 +127,16 @@ def proxy(
     return register
 
 
+def register(name: str) -> Callable[[ProxyFactory], ProxyFactory]:
+    """Register a factory for the proxy `name`, for proxies that a plain function under `proxy` cannot make."""
+
+    def keep(make: ProxyFactory) -> ProxyFactory:
+        _register(name, make)
+        return make
+
+    return keep
+
+
 def proxy_family(prefix: str) -> Callable[[ProxyFactory], ProxyFactory]:
     """Register a factory for every proxy whose name starts with `prefix`, such as ``gennas-``."""
 

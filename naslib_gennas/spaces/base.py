@@ -96,7 +96,9 @@ class SearchSpace(ABC, Generic[Arch]):
 def build(space: SearchSpace[Any], arch: Any, profile: Profile, seed: int) -> StagedNetwork:
     """The network of `arch` at the size of `profile`, initialised under `seed`; global generators stay untouched."""
     with isolated(derive(seed, "initialisation")):
-        return space.build(arch, space.size(profile))
+        network = space.build(arch, space.size(profile))
+    network.built_from = (space.name, arch)
+    return network
 
 
 # Each search space's module, imported when it is first asked for: starting up stays quick.

@@ -1,0 +1,223 @@
+"""Supernets: networks that hold every architecture of a cell search space at once, their weights shared.
+
+A forward pass is told what each edge of a cell does. One operation an edge is a single path (RLNAS); operations with
+factors are a mixture (NASI's relaxation).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from naslib_gennas.networks import cells, nasbench201
+from naslib_gennas.networks.cells import CellPlan, FactorizedReduce, Genotype, conv_bn
+from naslib_gennas.networks.darts import reductions
+from naslib_gennas.networks.nasbench201 import NasBench201Network
+
+#: What an edge does: operations, each with a factor on its output (None: 1).
+EdgeChoice = Sequence[Tuple[str, Optional[torch.Tensor]]]
+#: The edges of one kind of cell, in the supernet's order.
+CellChoice = Sequence[EdgeChoice]
+#: By kind of cell.
+Choice = Mapping[str, CellChoice]
+
+
+class SuperCell(nn.Module):
+    """All operations on all edges of one cell.
+
+    Attributes:
+        kind: which kind of cell it is.
+        edges: (source, target) nodes of every edge; the edges into a node follow those into earlier ones.
+        inputs: its input nodes, and `outputs`, the nodes whose values leave it.
+        banks: by edge, the modules of its operations by name; what computes nothing has none.
+    """
+
+    kind: str
+    edges: Sequence[Tuple[int, int]]
+    inputs: Sequence[int]
+    outputs: Sequence[int]
+    banks: nn.ModuleList
+
+    def nodes(self, values: Dict[int, torch.Tensor], choice: CellChoice) -> Dict[int, torch.Tensor]:
+        """The values of all nodes; those that nothing reaches are left out."""
+        rectified: Dict[int, torch.Tensor] = {}
+        for index, (source, target) in enumerate(self.edges):
+            for name, factor in choice[index]:
+                if name == "none" or source not in values:
+                    continue
+                value = values[source]
+                if self.rectifies(index, name):
+                    if source not in rectified:
+                        rectified[source] = F.relu(value)
+                    value = rectified[source]
+                bank = self.banks[index]
+                value = bank[name](value) if name in bank else value
+                value = value if factor is None else factor * value
+                values[target] = values[target] + value if target in values else value
+        return values
+
+    def rectifies(self, index: int, name: str) -> bool:
+        """Whether the operation starts with a ReLU, which is left to the cell."""
+        raise NotImplementedError
+
+
+class Supernet(nn.Module, ABC):
+    """A supernet of a search space.
+
+    Attributes:
+        operations: what an edge may do, by name; "none" is one of them.
+        kinds: the kinds of cell that an architecture decides.
+    """
+
+    operations: Tuple[str, ...]
+    kinds: Tuple[str, ...]
+
+    @abstractmethod
+    def cells(self) -> Iterator[SuperCell]:
+        """Every cell of the network."""
+
+    @abstractmethod
+    def logits(self, x: torch.Tensor, choice: Choice) -> torch.Tensor:
+        """Class scores of a batch with what `choice` says every edge does."""
+
+    @abstractmethod
+    def choice(self, arch: Any) -> Choice:
+        """The single path of an architecture."""
+
+    def edges(self, kind: str) -> Sequence[Tuple[int, int]]:
+        """The edges of a kind of cell."""
+        return next(cell.edges for cell in self.cells() if cell.kind == kind)
+
+
+# -------------------------------------------------------------------------------------------------------- NAS-Bench-201
+
+
+class SuperCell201(SuperCell):
+    kind, edges, inputs, outputs = "cell", nasbench201.EDGES, (0,), (3,)
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        names = ("nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+        self.banks = nn.ModuleList(
+            nn.ModuleDict({name: nasbench201.operation(name, channels) for name in names}) for _ in self.edges
+        )
+
+    def forward(self, x: torch.Tensor, choice: CellChoice) -> torch.Tensor:
+        found = self.nodes({0: x}, choice)
+        return found.get(3, torch.zeros_like(x))
+
+    def rectifies(self, index: int, name: str) -> bool:
+        return name.startswith("nor_conv")
+
+
+class Supernet201(Supernet):
+    """The supernet of NAS-Bench-201: the benchmark's network with every operation on every edge."""
+
+    operations = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+    kinds = ("cell",)
+
+    def __init__(self, channels: int = 16, cells: int = 5, classes: int = 10) -> None:
+        super().__init__()
+        # Stem, reductions and classifier as the benchmark has them, around cells without operations.
+        self.frame = NasBench201Network(("none",) * 6, channels, cells, classes)
+        widths = self.frame.stage_channels
+        self.stages = nn.ModuleList(nn.ModuleList(SuperCell201(width) for _ in range(cells)) for width in widths)
+
+    def cells(self) -> Iterator[SuperCell]:
+        for stage in self.stages:
+            yield from stage
+
+    def logits(self, x: torch.Tensor, choice: Choice) -> torch.Tensor:
+        x = self.frame.stem(x)
+        for index, stage in enumerate(self.stages):
+            x = self.frame.reductions[index - 1](x) if index else x
+            for cell in stage:
+                x = cell(x, choice["cell"])
+        return self.frame.classifier(self.frame.last(x).mean((2, 3)))
+
+    def choice(self, arch: Any) -> Choice:
+        return {"cell": [[(name, None)] for name in arch]}
+
+
+# ---------------------------------------------------------------------------------------------------------------- DARTS
+
+
+class SuperCellDarts(SuperCell):
+    inputs, outputs = (0, 1), (2, 3, 4, 5)
+    edges = tuple((source, target) for target in outputs for source in range(target))
+
+    def __init__(self, channels_in: Tuple[int, int], channels: int, reduction: bool, shrink_first: bool) -> None:
+        super().__init__()
+        self.kind = "reduce" if reduction else "normal"
+        older = FactorizedReduce(channels_in[0], channels) if shrink_first else conv_bn(channels_in[0], channels, 1)
+        self.preprocess = nn.ModuleList([older, conv_bn(channels_in[1], channels, 1)])
+        self.strides = [2 if reduction and source < 2 else 1 for source, _ in self.edges]
+        self.banks = nn.ModuleList(
+            nn.ModuleDict({name: cells.operation(name, channels, stride) for name in SupernetDarts.operations[1:]})
+            for stride in self.strides
+        )
+        self.channels, self.stride = channels, 2 if reduction else 1
+
+    def forward(self, older: torch.Tensor, newer: torch.Tensor, choice: CellChoice) -> torch.Tensor:
+        """Takes rectified inputs, as `networks.cells.Cell` does."""
+        found = self.nodes({0: self.preprocess[0](older), 1: self.preprocess[1](newer)}, choice)
+        height, width = (-(-side // self.stride) for side in newer.shape[2:])
+        empty = newer.new_zeros((newer.shape[0], self.channels, height, width))
+        return torch.cat([found.get(node, empty) for node in self.outputs], 1)
+
+    def rectifies(self, index: int, name: str) -> bool:
+        return cells.takes_rectified(name, self.strides[index])
+
+
+class SupernetDarts(Supernet):
+    """The supernet of DARTS: every operation on each of the 14 edges of the normal and the reduction cell."""
+
+    operations = (
+        "none",
+        "max_pool_3x3",
+        "avg_pool_3x3",
+        "skip_connect",
+        "sep_conv_3x3",
+        "sep_conv_5x5",
+        "dil_conv_3x3",
+        "dil_conv_5x5",
+    )
+    kinds = ("normal", "reduce")
+
+    def __init__(self, channels: int = 16, depth: int = 8, classes: int = 10) -> None:
+        super().__init__()
+        older = newer = 3 * channels
+        self.stem = conv_bn(3, newer, 3)
+        self.layers = nn.ModuleList()
+        where, width = reductions(depth), channels
+        for index in range(depth):
+            width *= 2 if index in where else 1
+            cell = SuperCellDarts((older, newer), width, index in where, index - 1 in where)
+            self.layers.append(cell)
+            older, newer = newer, width * len(cell.outputs)
+        self.classifier = nn.Linear(newer, classes)
+
+    def cells(self) -> Iterator[SuperCell]:
+        yield from self.layers
+
+    def logits(self, x: torch.Tensor, choice: Choice) -> torch.Tensor:
+        value = self.stem(x)
+        older = newer = F.relu(value)
+        for cell in self.layers:
+            value = cell(older, newer, choice[cell.kind])
+            older, newer = newer, F.relu(value)
+        return self.classifier(value.mean((2, 3)))
+
+    def choice(self, arch: Any) -> Choice:
+        assert isinstance(arch, Genotype)
+        return {"normal": self._cell_choice(arch.normal), "reduce": self._cell_choice(arch.reduce)}
+
+    def _cell_choice(self, plan: CellPlan) -> List[List[Tuple[str, Optional[torch.Tensor]]]]:
+        found: List[List[Tuple[str, Optional[torch.Tensor]]]] = [[] for _ in SuperCellDarts.edges]
+        for index, (name, source) in enumerate(plan.edges):
+            found[SuperCellDarts.edges.index((source, 2 + index // 2))].append((name, None))
+        return found

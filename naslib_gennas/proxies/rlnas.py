@@ -1,0 +1,32 @@
+"""`rlnas`: how far an architecture's weights turn while a supernet learns random labels (arXiv:2101.11834)."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import torch
+
+from naslib_gennas import rlnas
+from naslib_gennas.errors import InputError
+from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.profiles import Profile
+from naslib_gennas.proxies.base import Proxy, finite_score, register
+
+#: One cell a stage, 512 images of 16x16, 300 steps: half a minute on a core, where the paper trains for a day on a GPU.
+SHORT = Profile(name="rlnas", cells=1, channels=16, images=512, resolution=16, steps=300)
+
+
+@register("rlnas")
+def make(rest: str, profile: Optional[Profile] = None) -> Proxy:
+    """The proxy at a profile, whose `steps` are those of the supernet's training."""
+    chosen = profile or SHORT
+
+    def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Any:
+        """The angle between the weight vectors before and after; the first call trains the supernet and keeps it."""
+        if network.built_from is None or network.built_from[0] not in rlnas.SUPERNETS:
+            known = " and ".join(sorted(rlnas.SUPERNETS))
+            raise InputError(f"rlnas scores architectures of {known}, whose supernets it knows")
+        space, arch = network.built_from
+        return finite_score(rlnas.angle(rlnas.trained(space, chosen, inputs, seed), arch))
+
+    return Proxy("rlnas", measure, chosen, chosen.images or 512, {"labels": "random", "batch": rlnas.BATCH})
