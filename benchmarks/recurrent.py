@@ -3,8 +3,8 @@
     python benchmarks/recurrent.py products --data FOLDER --count 10
     python benchmarks/recurrent.py matrices --data FOLDER --count 40 --profile fast
 
-`products` trains NAS-Bench-NLP recipes, and runs the matrix products of the same training alone: same shapes, as many
-of each, weight gradients of all time steps in one product. Short trainings and products alternate, so that a busy
+`products` trains NAS-Bench-NLP recipes, and runs the matrix products of the same training alone: same shapes, same
+order, weight gradients of all time steps in one product. Short trainings and products alternate, so that a busy
 machine slows both. `matrices` ranks the recipes with the matrices between nodes fixed, as they are by default, and
 trained. FOLDER holds `benchmarks/nasbench_nlp.json.gz` and `reference/authors_nasbench_nlp.json`.
 """
@@ -30,8 +30,8 @@ from naslib_gennas.sequence_regression import regress_sequences
 from naslib_gennas.tasks import ProxyTask
 
 SPACE = spaces.get("nasbenchnlp")
-#: Rows, inner dimension, columns of a product, and how often a training step runs it.
-Product = Tuple[int, int, int, int]
+#: A product's matrix, its rows, inner dimension and columns; products of one matrix share operands.
+Product = Tuple[str, int, int, int]
 
 
 def reference(data: Path, count: int) -> List[Dict[str, Any]]:
@@ -43,44 +43,44 @@ def reference(data: Path, count: int) -> List[Dict[str, Any]]:
 
 
 def products(network: RecurrentNetwork, length: int, batch: int, dimension: int, backward: bool) -> List[Product]:
-    """The matrix products of one step: the forward pass, and the backward pass where asked for."""
+    """The matrix products of one step in the order that the recurrence imposes: forward, and backward if asked for."""
     rows = length * batch
     found: List[Product] = []
 
-    def over_time(inputs: int, outputs: int) -> None:
-        found.append((rows, inputs, outputs, 1))
+    def over_time(name: str, inputs: int, outputs: int, to_input: bool = True) -> None:
+        found.append((name, rows, inputs, outputs))
         if backward:
-            found.extend([(rows, outputs, inputs, 1), (outputs, rows, inputs, 1)])
+            found.append((f"{name} weight", outputs, rows, inputs))
+            found.extend([(f"{name} input", rows, outputs, inputs)] * to_input)
 
-    over_time(network.embedding, dimension)
-    found.append((rows, dimension, network.embedding, 1))
-    if backward:
-        found.append((network.embedding, rows, dimension, 1))
-    for layer in network.layers:
-        for matrix in layer.inputs:
-            over_time(matrix.shape[1], matrix.shape[0])
-        for step in layer.plan.steps:
-            if step.op == "linear":
-                for source in step.sources:
-                    # The first hidden states are zero: nothing is to be multiplied.
-                    times = length - (source < layer.plan.states)
-                    found.append((batch, layer.width, layer.width, times * (1 + backward)))
+    over_time("encoder", dimension, network.embedding, to_input=False)
+    over_time("decoder", network.embedding, dimension)
+    for number, layer in enumerate(network.layers):
+        for place, matrix in enumerate(layer.inputs):
+            over_time(f"{number} x {place}", matrix.shape[1], matrix.shape[0])
+        for _ in range(1 + backward):
+            for moment in range(length):
+                for step in layer.plan.steps:
+                    for matrix, source in enumerate(step.sources, step.first) if step.op == "linear" else ():
+                        # The first hidden states are zero: nothing is to be multiplied.
+                        if moment or source >= layer.plan.states:
+                            found.append((f"{number} {matrix}", batch, layer.width, layer.width))
     return found
 
 
 def runner(step: List[Product], evaluation: List[Product], profile: Profile) -> Callable[[], None]:
-    """Runs the products of a training, each on operands of its own, into memory that is there already."""
-    ready = [
-        [(torch.randn(m, k), torch.randn(k, n), torch.empty(m, n), times) for m, k, n, times in wanted]
-        for wanted in (step, evaluation)
-    ]
+    """Runs the products of a training into memory that is there already."""
+    operands = {
+        product: (torch.randn(product[1:3]), torch.randn(product[2:4]), torch.empty(product[1], product[3]))
+        for product in (*step, *evaluation)
+    }
+    ready = [[operands[product] for product in wanted] for wanted in (step, evaluation)]
 
     def run() -> None:
         for index in range(1, profile.steps + 1):
             for which in (0, 1) if index % profile.record_every == 0 else (0,):
-                for one, other, out, times in ready[which]:
-                    for _ in range(times):
-                        torch.mm(one, other, out=out)
+                for one, other, out in ready[which]:
+                    torch.mm(one, other, out=out)
 
     return run
 
@@ -92,7 +92,7 @@ def core_seconds(work: Callable[[], Any]) -> float:
 
 
 def compare_products(arguments: argparse.Namespace) -> None:
-    profile = profiles.get(arguments.profile).replace(steps=arguments.steps, record_every=10)
+    profile = profiles.get(arguments.profile).replace(steps=arguments.steps, sequence_steps=None, record_every=10)
     ratios = []
     for entry in reference(arguments.data, arguments.count):
         for name in ("nlp-search", "nlp-combo"):

@@ -105,7 +105,7 @@ FAST = Profile(
     record_from=20,
     average=3,
     norm_momentum=0.2,
-    width=0.25,
+    width=0.5,
     sequences=4,
     sequence_steps=100,
 )

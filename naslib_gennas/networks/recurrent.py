@@ -214,10 +214,12 @@ class _Recurrence(torch.autograd.Function):
             for step in plan.steps:
                 if step.op == "linear":
                     value = sums[step.number][time]
+                    own = False
                     for matrix, source in enumerate(step.sources, step.first):
                         # The hidden states before the first time step are zero.
                         if time or source >= plan.states:
-                            value = torch.addmm(value, values[source], weights[matrix])
+                            add = value.addmm_ if own else value.addmm
+                            value, own = add(values[source], weights[matrix]), True
                 else:
                     value = _FORWARD[step.op]([values[source] for source in step.sources])
                 values.append(value)
