@@ -116,8 +116,8 @@ def angle(net: Trained, arch: Any) -> float:
     """The angle between an architecture's weight vectors before and after the training, in radians.
 
     The vector stacks every path from a cell's inputs to its outputs, cell by cell: convolution weights as they are, a
-    k x k pooling as k*k constants of 1/k^2, a skip as nothing; a path through `none` is left out (arXiv:2101.11834,
-    section 3). An architecture without anything in its vector has the angle 0.
+    k x k pooling as k*k constants of 1/k^2 for each channel (the depthwise convolution that it is), a skip as nothing;
+    a path through `none` is left out (arXiv:2101.11834, section 3). With nothing in the vector the angle is 0.
     """
     choice = net.supernet.choice(arch)
     joint = first = second = 0.0
@@ -136,7 +136,8 @@ def angle(net: Trained, arch: Any) -> float:
                     total + times * float(x @ y) for total, x, y in ((joint, a, b), (first, a, a), (second, b, b))
                 )
             if not kernels:
-                constant = times / int(module.kernel_size) ** 2  # k*k entries of 1/k^2, squared and summed
+                # channels * k*k entries of 1/k^2, squared and summed
+                constant = times * cell.channels / int(module.kernel_size) ** 2
                 joint, first, second = joint + constant, first + constant, second + constant
     if first <= 0 or second <= 0:
         return 0.0

@@ -331,3 +331,19 @@ def test_a_package_brings_proxies_and_spaces_by_being_installed(tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     assert "gennas_guest_that_is_not_there" in done.stderr  # a broken guest is named, and left out
+
+
+def test_the_command(truth: Path, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from naslib_gennas.cli import app
+
+    common = ["compare", "nasbench201", "--n", "6", "--workers", "1", "--store", str(tmp_path / "scores.sqlite")]
+    common += ["--truth", str(truth), "--out", str(tmp_path / "run")]
+    done = CliRunner().invoke(app, [*common, "--proxies", "params,gennas-nlp-combo", "--json", "-"])
+    assert done.exit_code == 0, done.output
+    content = json.loads(done.stdout)
+    assert content["n"] == 6 and [proxy["name"] for proxy in content["proxies"]] == ["params", "gennas-nlp-combo"]
+    assert "cannot score nasbench201" in done.stderr and (tmp_path / "run" / "report.html").is_file()
+    wrong = CliRunner().invoke(app, [*common, "--proxies", "params,sinflow"])
+    assert wrong.exit_code == 2 and "did you mean 'synflow'" in wrong.stderr and "Traceback" not in wrong.stderr

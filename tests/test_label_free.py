@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from pathlib import Path
 from typing import Any, List
@@ -141,7 +142,7 @@ def copy_weights(space: str, supernet: Supernet, network: Any, arch: Any) -> Non
 
 
 def test_the_angle_by_hand() -> None:
-    """Edges 0-1 (conv), 1-3 (conv) and 0-3 (pool): two paths, the pooling nine constants of a ninth in one of them."""
+    """Edges 0-1 (conv), 1-3 (conv) and 0-3 (pool): two paths, the pooling nine constants a channel in one of them."""
     supernet = rlnas.make("nasbench201", SMALL, 0)
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
     after = {
@@ -155,7 +156,7 @@ def test_the_angle_by_hand() -> None:
         for stage in range(3):
             place = f"stages.{stage}.0.banks"
             parts += [weights[f"{place}.0.nor_conv_3x3.0.weight"], weights[f"{place}.4.nor_conv_1x1.0.weight"]]
-            parts.append(torch.full((9,), 1 / 9))
+            parts.append(torch.full((9 * 4 * 2**stage,), 1 / 9))
         vectors.append(torch.cat([part.flatten().double() for part in parts]))
     expected = math.acos(float(F.cosine_similarity(*vectors, dim=0)))
     assert rlnas.angle(net, arch) == pytest.approx(expected, rel=1e-6)
@@ -247,3 +248,20 @@ def test_nasi_search_refuses_what_makes_no_sense() -> None:
             nasi_search.search("nasbench201", profile=SMALL, **wrong)
     with pytest.raises(InputError, match="no supernet of nasbench101"):
         nasi_search.search("nasbench101", profile=SMALL)
+
+
+@pytest.mark.parametrize("method", ["nasi", "rlnas"])
+def test_the_commands_search(method: str, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from naslib_gennas.cli import app
+
+    profile = tmp_path / "small.yaml"
+    profile.write_text("cells: 1\nchannels: 4\nimages: 8\nresolution: 8\nsteps: 6\n")
+    command = ["search", "nasbench201", "--method", method, "--evaluations", "5", "--profile", str(profile)]
+    command += ["--truth", "none", "--workers", "1", "--store", str(tmp_path / "scores.sqlite")]
+    done = CliRunner().invoke(app, [*command, "--no-control", "--out", str(tmp_path / "run"), "--json", "-"])
+    assert done.exit_code == 0, done.output
+    content = json.loads(done.stdout)
+    arch = content["arch"] if method == "nasi" else content["best"]["arch"]
+    assert spaces.get("nasbench201").parse(arch)

@@ -34,6 +34,7 @@ class SuperCell(nn.Module):
         edges: (source, target) nodes of every edge; the edges into a node follow those into earlier ones.
         inputs: its input nodes, and `outputs`, the nodes whose values leave it.
         banks: by edge, the modules of its operations by name; what computes nothing has none.
+        channels: of every node.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class SuperCell(nn.Module):
     inputs: Sequence[int]
     outputs: Sequence[int]
     banks: nn.ModuleList
+    channels: int
 
     def nodes(self, values: Dict[int, torch.Tensor], choice: CellChoice) -> Dict[int, torch.Tensor]:
         """The values of all nodes; those that nothing reaches are left out."""
@@ -101,6 +103,7 @@ class SuperCell201(SuperCell):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.channels = channels
         names = ("nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
         self.banks = nn.ModuleList(
             nn.ModuleDict({name: nasbench201.operation(name, channels) for name in names}) for _ in self.edges

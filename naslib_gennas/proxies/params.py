@@ -1,4 +1,4 @@
-"""`params`: the number of trainable parameters, the baseline that every proxy must beat."""
+"""`params`: the number of parameters, the baseline that every proxy must beat."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from naslib_gennas.proxies.base import proxy
 
 @proxy("params", kinds=("cnn", "rnn"))
 def params(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
-    """The number of trainable parameters (a baseline in arXiv:2210.03230, table 1)."""
-    return float(sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad))
+    """The number of parameters (a baseline in arXiv:2210.03230, table 1), those that scoring leaves untrained too."""
+    return float(sum(parameter.numel() for parameter in network.parameters()))
