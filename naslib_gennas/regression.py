@@ -6,6 +6,7 @@ Section 3 of arXiv:2108.01899; the settings are those of the published runs (see
 from __future__ import annotations
 
 import math
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -207,15 +208,33 @@ def _numbers(values: Sequence[torch.Tensor]) -> Tuple[float, ...]:
     return tuple(torch.stack(list(values)).tolist())
 
 
+_switch = threading.Condition()
+_users = {"small": 0, "large": 0}
+_switched = [True]
+
+
 @contextmanager
 def _without_onednn(batch: torch.Tensor) -> Iterator[None]:
-    """Leave oneDNN aside for small batches on a CPU: PyTorch's own convolutions are quicker there (docs/speed.md)."""
-    pixels = batch.numel() // batch.shape[1]
-    if batch.device.type != "cpu" or pixels > SMALL_BATCH or not torch.backends.mkldnn.is_available():
+    """Leave oneDNN aside for small batches on a CPU: PyTorch's own convolutions are quicker there (docs/speed.md).
+
+    The switch is the whole process's: a thread with a batch of the other kind waits, so that no score depends on what
+    other threads do.
+    """
+    if batch.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         yield
         return
-    before = torch.backends.mkldnn.set_flags(_enabled=False)
+    small = batch.numel() // batch.shape[1] <= SMALL_BATCH
+    mine, others = ("small", "large") if small else ("large", "small")
+    with _switch:
+        _switch.wait_for(lambda: not _users[others])
+        if small and not _users[mine]:
+            _switched[0] = torch.backends.mkldnn.set_flags(_enabled=False)[0]
+        _users[mine] += 1
     try:
         yield
     finally:
-        torch.backends.mkldnn.set_flags(_enabled=before[0])
+        with _switch:
+            _users[mine] -= 1
+            if small and not _users[mine]:
+                torch.backends.mkldnn.set_flags(_enabled=_switched[0])
+            _switch.notify_all()

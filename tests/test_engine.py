@@ -84,12 +84,11 @@ def test_every_executor_gives_the_scores_of_this_process(pool, proxy):
     assert len({record.score for record in here}) > 4
     assert all(record.status == "ok" and record.seconds > 0 and record.details["losses"] for record in here)
     assert scores(engine.score_many(SPACE, archs, proxy, executor=pool)) == scores(here)
-    with ThreadPoolExecutor(2) as threads:
-        # Two threads of one process now and then differ in the last bit; processes do not.
-        found = scores(engine.score_many(SPACE, archs, proxy, executor=threads))
-        assert {index: score for index, (score, _) in found.items()} == pytest.approx(
-            {record.index: record.score for record in here}, rel=1e-5
-        )
+    switched_on = torch._C._get_mkldnn_enabled()
+    with ThreadPoolExecutor(3) as threads:
+        for _ in range(3):  # threads share the switch of oneDNN: which of them ends first must not matter
+            assert scores(engine.score_many(SPACE, archs, proxy, executor=threads)) == scores(here)
+    assert torch._C._get_mkldnn_enabled() == switched_on
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
         assert scores(engine.score_many(SPACE, archs[:2], proxy, executor=processes)) == scores(here[:2])
 
