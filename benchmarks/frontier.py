@@ -83,7 +83,14 @@ def _sample(space: str, data: Path) -> List[Dict[str, Any]]:
 
 
 def _reference(space: str, data: Path) -> List[Dict[str, Any]]:
-    path = data / "reference" / f"authors_{space}.json"
+    path = data / "reference" / f"authors_{space.replace('nasbenchnlp', 'nasbench_nlp')}.json"
+    if space == "nasbenchnlp":
+        with gzip.open(data / "benchmarks" / "nasbench_nlp.json.gz", "rt") as file:
+            recipes = {row["id"]: json.dumps(row["recipe"]) for row in json.load(file)}
+        return [
+            {"arch": recipes[entry["id"]], "truth": {"ptb": -entry["ptb_test_loss"]}, "authors": entry}
+            for entry in json.loads(path.read_text())["architectures"]
+        ]
     if space not in ("nasbench201", "nasbench101"):
         return []
     return [

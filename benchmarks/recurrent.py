@@ -2,11 +2,13 @@
 
     python benchmarks/recurrent.py products --data FOLDER --count 10
     python benchmarks/recurrent.py matrices --data FOLDER --count 40 --profile fast
+    python benchmarks/recurrent.py agreement --data FOLDER --scores nlp.jsonl
 
 `products` trains NAS-Bench-NLP recipes, and runs the matrix products of the same training alone: same shapes, same
 order, weight gradients of all time steps in one product. Short trainings and products alternate, so that a busy
 machine slows both. `matrices` ranks the recipes with the matrices between nodes fixed, as they are by default, and
-trained. FOLDER holds `benchmarks/nasbench_nlp.json.gz` and `reference/authors_nasbench_nlp.json`.
+trained. `agreement` compares the final losses that `frontier.py score --space nasbenchnlp --subset reference` wrote
+with the authors'. FOLDER holds `benchmarks/nasbench_nlp.json.gz` and `reference/authors_nasbench_nlp.json`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import torch
 from scipy.stats import spearmanr
 
 from naslib_gennas import profiles, proxies, spaces, tasks
+from naslib_gennas.metrics import spearman
 from naslib_gennas.networks.recurrent import RecurrentNetwork
 from naslib_gennas.profiles import Profile
 from naslib_gennas.sequence_regression import regress_sequences
@@ -140,17 +143,43 @@ def compare_matrices(arguments: argparse.Namespace) -> None:
             )
 
 
+def compare_authors(arguments: argparse.Namespace) -> None:
+    authors = {SPACE.key(entry["recipe"]): entry for entry in reference(arguments.data, 40)}
+    truth = {key: entry["ptb_test_loss"] for key, entry in authors.items()}
+    groups: Dict[str, Dict[str, Any]] = {}
+    for line in arguments.scores.read_text().splitlines():
+        row = json.loads(line)
+        key = SPACE.key(SPACE.parse(row["arch"]))
+        if row["subset"] == "reference" and key in authors:
+            groups.setdefault(row["name"], {})[key] = row
+    for name, rows in sorted(groups.items()):
+        task = "nlp_search_losses" if "nlp-search" in name else "nlp_combo_losses"
+        keys = list(rows)
+        columns = {
+            "the authors' losses": ([-rows[k]["score"] for k in keys], [authors[k][task][-1] for k in keys]),
+            "Penn Treebank": ([-rows[k]["score"] for k in keys], [truth[k] for k in keys]),
+            "Penn Treebank, authors": ([authors[k][task][-1] for k in keys], [truth[k] for k in keys]),
+        }
+        seconds = statistics.mean(rows[k]["seconds"] for k in keys)
+        print(f"{name}: {len(keys)} recipes, {seconds:.2f} core-seconds each")
+        for label, (one, other) in columns.items():
+            rho = spearman(one, other)
+            print(f"  rho with {label}: {rho.value:.3f} [{rho.low:.3f}, {rho.high:.3f}]")
+
+
 def main() -> None:
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["products", "matrices"])
+    parser.add_argument("what", choices=["products", "matrices", "agreement"])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--profile", default="paper")
     parser.add_argument("--steps", type=int, default=10, help="steps of a short training (products)")
     parser.add_argument("--rounds", type=int, default=3, help="repetitions, of which the quickest counts (products)")
+    parser.add_argument("--scores", type=Path, help="what frontier.py wrote (agreement)")
     arguments = parser.parse_args()
-    {"products": compare_products, "matrices": compare_matrices}[arguments.what](arguments)
+    commands = {"products": compare_products, "matrices": compare_matrices, "agreement": compare_authors}
+    commands[arguments.what](arguments)
 
 
 if __name__ == "__main__":

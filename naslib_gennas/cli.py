@@ -505,8 +505,11 @@ def spaces(json: JsonFile = None) -> None:
         about = {key: getattr(space, key) for key in ("name", "kind", "count", "stages", "notation", "mutation")}
         content.append({**about, "truth": truth.installed(space)})
     for about in content:
-        size = "unbounded" if about["count"] is None else f"{about['count']:,} architectures"
-        stages = f"{about['stages'] or 'several'} stages"
+        count = about["count"]
+        # Nobody reads thirty digits.
+        number = "" if count is None else f"{count:,}" if count < 10**9 else f"about {count:.0e}".replace("e+", "e")
+        size = f"{number} architectures" if number else "unbounded"
+        stages = "1 stage" if about["stages"] == 1 else f"{about['stages'] or 'several'} stages"
         console.print(f"[bold]{about['name']}[/]  {about['kind']}, {size}, {stages}")
         for label in ("notation", "mutation"):
             if about[label]:
