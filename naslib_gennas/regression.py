@@ -50,8 +50,8 @@ class Regression:
 class Heads(nn.Module):
     """One head a stage: resize to the target's size (nearest), BatchNorm2d, 1x1 convolution with bias.
 
-    A stage that has no weight in the loss gets no head. Sequences, (images, channels, length) maps, are regressed
-    onto in one dimension.
+    A stage that has no weight in the loss gets no head. Maps over time, (images, channels, length), get the same in one
+    dimension.
     """
 
     def __init__(self, channels: Sequence[int], targets: Sequence[torch.Tensor], weights: Sequence[float]) -> None:
@@ -96,7 +96,12 @@ def regress(
     task = task.for_stages(len(channels))
     weights = task.weights()
     goals = _goals(
-        task, tuple(inputs.shape), inputs.detach().float().cpu().numpy().tobytes(), profile.target_size, seed
+        task,
+        tuple(inputs.shape),
+        inputs.detach().float().cpu().numpy().tobytes(),
+        profile.target_size,
+        seed,
+        network.dimensions,
     )
     with isolated(derive(seed, "heads")):
         heads = Heads(channels, goals, weights)
@@ -108,9 +113,9 @@ def regress(
     network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
     heads.to(device=device, dtype=dtype, memory_format=torch.channels_last)
     batch = inputs.to(device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if network.dimensions == 2 else torch.contiguous_format
     placed = [
-        (weights[i], goals[i].to(device=device, dtype=dtype).contiguous(memory_format=torch.channels_last))
-        for i in heads.stages
+        (weights[i], goals[i].to(device=device, dtype=dtype).contiguous(memory_format=layout)) for i in heads.stages
     ]
     noisy = noisy_inputs(batch, task.noise, seed)
 
@@ -126,14 +131,18 @@ def regress(
 
 
 @lru_cache(maxsize=4)
-def _goals(task: ProxyTask, shape: Tuple[int, ...], pixels: bytes, size: int, seed: int) -> Tuple[torch.Tensor, ...]:
+def _goals(
+    task: ProxyTask, shape: Tuple[int, ...], pixels: bytes, size: int, seed: int, dimensions: int
+) -> Tuple[torch.Tensor, ...]:
     """The targets of a batch, kept: one after another, many networks regress onto the same ones."""
     inputs = torch.frombuffer(bytearray(pixels), dtype=torch.float32).view(shape)
-    return tuple(tasks.targets(task, inputs, size, seed))
+    return tuple(tasks.targets(task, inputs, size, seed, dimensions))
 
 
-def train(modules: Sequence[nn.Module], loss: LossFunction, task: ProxyTask, profile: Profile) -> Regression:
-    """Minimise `loss` over the parameters of `modules` for the profile's steps.
+def train(
+    modules: Sequence[nn.Module], loss: LossFunction, task: ProxyTask, profile: Profile, steps: int
+) -> Regression:
+    """Minimise `loss` over the parameters of `modules`.
 
     Args:
         modules: what is trained; they are put into training mode for a step and evaluation mode for a record.

@@ -1,14 +1,15 @@
 """The synthetic signals that stage feature maps regress onto (section 3.2 of arXiv:2108.01899, figure 3).
 
 Every function gives maps (images, channels, height, width), float32 on the CPU; with ``local=False`` all images share
-one target. Pixels are counted from 1, as the paper's experiments do.
+one target. Pixels are counted from 1, as the paper's experiments do. With a size of one number, (length,), the same
+signals come in one dimension: maps (images, channels, length).
 """
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter1d
 
 BASES = ("sin1d", "sin2d", "dot", "gdot", "resize", "zero")
+
+Size = Tuple[int, ...]
 
 # Maps of one frequency (or pair of frequencies) and axis (or orientation) in the pool that channels are drawn from.
 PHASES = 32
@@ -25,31 +28,33 @@ def sin1d(
     frequencies: Sequence[float],
     images: int,
     channels: int,
-    size: Tuple[int, int],
+    size: Size,
     generator: torch.Generator,
     local: bool = True,
 ) -> torch.Tensor:
     """Sine waves along one axis, constant along the other; in [-1, 1].
 
-    A pool of ``len(frequencies) * 2 axes * 32 phases`` maps, half sines and half cosines, phases uniform in
-    [0, 2*pi), is drawn anew for every image (or once, when not `local`); `channels` of it are taken at random.
+    A pool of ``len(frequencies) * axes * 32 phases`` maps, half sines and half cosines, phases uniform in [0, 2*pi), is
+    drawn anew for every image (or once, when not `local`); `channels` of it are taken at random.
 
     Args:
         frequencies: cycles a pixel.
         size: (height, width) of a map.
     """
-    group, phase, quarter = _draw(len(frequencies) * 2, images if local else 1, channels, generator)
-    frequency = _map(torch.tensor(frequencies, dtype=torch.float32)[group // 2])
-    y, x = _pixels(size)
-    position = torch.where(_map(group % 2 == 1), x, y)
-    return _share(torch.sin(2 * math.pi * frequency * position + phase + quarter), images)
+    axes = len(size)
+    group, phase, quarter = _draw(len(frequencies), axes, images if local else 1, channels, generator)
+    frequency = torch.tensor(frequencies, dtype=torch.float32)[group // axes]
+    places = _pixels(size)
+    position = places[0] if axes == 1 else torch.where(_map(group % 2 == 1, axes), places[1], places[0])
+    waves = torch.sin(2 * math.pi * _map(frequency, axes) * position + _map(phase, axes) + _map(quarter, axes))
+    return _share(waves, images)
 
 
 def sin2d(
     frequencies: Sequence[float],
     images: int,
     channels: int,
-    size: Tuple[int, int],
+    size: Size,
     generator: torch.Generator,
     local: bool = True,
 ) -> torch.Tensor:
@@ -57,92 +62,96 @@ def sin2d(
 
     Args:
         frequencies: cycles a pixel, for both axes.
-        size: (height, width) of a map.
+        size: (height, width) of a map; in one dimension there is no second axis and the waves are those of `sin1d`.
     """
+    if len(size) == 1:
+        return sin1d(frequencies, images, channels, size, generator, local)
     count = len(frequencies)
-    group, phase, quarter = _draw(count * count * 2, images if local else 1, channels, generator)
+    group, phase, quarter = _draw(count * count, 2, images if local else 1, channels, generator)
     table = torch.tensor(frequencies, dtype=torch.float32)
     f1, f2 = _map(table[group // 2 // count]), _map(table[group // 2 % count])
     y, x = _pixels(size)
     # Maps for sequences are cut out of square ones, and it is the square that is flipped.
     y = torch.where(_map(group % 2 == 1), max(size) + 1 - y, y)
-    return _share(torch.sin(2 * math.pi * (f1 * y + f2 * x) + 2 * phase + quarter), images)
+    return _share(torch.sin(2 * math.pi * (f1 * y + f2 * x) + 2 * _map(phase) + _map(quarter)), images)
 
 
 def dot(
     fraction: float,
     images: int,
     channels: int,
-    size: Tuple[int, int],
+    size: Size,
     generator: torch.Generator,
     local: bool = True,
 ) -> torch.Tensor:
     """``int(fraction * height * width)`` distinct pixels of every map set to +1 or -1 at random, the rest 0."""
-    height, width = size
-    chosen = int(fraction * height * width)
-    shape = (images if local else 1, channels, height * width)
+    pixels = math.prod(size)
+    shape = (images if local else 1, channels, pixels)
     signs = torch.randint(0, 2, shape, generator=generator).float() * 2 - 1
     rank = torch.rand(shape, generator=generator).argsort(-1).argsort(-1)
-    maps = torch.where(rank < chosen, signs, torch.zeros(()))
-    return _share(maps.view(-1, channels, height, width), images)
+    maps = torch.where(rank < int(fraction * pixels), signs, torch.zeros(()))
+    return _share(maps.view(-1, channels, *size), images)
 
 
 def gdot(
     fraction: float,
     images: int,
     channels: int,
-    size: Tuple[int, int],
+    size: Size,
     generator: torch.Generator,
     local: bool = True,
 ) -> torch.Tensor:
     """`dot` smoothed by a Gaussian of sigma 1 pixel, each map divided by its largest absolute value."""
     maps = dot(fraction, images if local else 1, channels, size, generator)
-    maps = _smoothing(size[0]) @ maps @ _smoothing(size[1]).T
-    peak = maps.abs().amax((2, 3), keepdim=True)
+    if len(size) == 2:
+        maps = _smoothing(size[0]) @ maps
+    maps = maps @ _smoothing(size[-1]).T
+    peak = _map(maps.abs().flatten(2).amax(2), len(size))
     return _share(maps / torch.where(peak > 0, peak, torch.ones(())), images)
 
 
-def resize(inputs: torch.Tensor, channels: int, size: Tuple[int, int], generator: torch.Generator) -> torch.Tensor:
+def resize(inputs: torch.Tensor, channels: int, size: Size, generator: torch.Generator) -> torch.Tensor:
     """The input images resized to `size` (nearest), scaled over the batch to [-1, 1], their colours drawn at random.
 
     Args:
-        inputs: (images, 3, height, width).
+        inputs: (images, 3, height, width); in one dimension its columns are the time, its rows what colours are else.
     """
-    small = F.interpolate(inputs.detach().float().cpu(), size)
+    pictures = inputs.detach().float().cpu()
+    small = F.interpolate(pictures if len(size) == 2 else pictures.flatten(1, 2), size)
     small = small - small.min()
     span = small.max()
     small = (small / span - 0.5) * 2 if span > 0 else small
-    colours = torch.randint(0, inputs.shape[1], (channels,), generator=generator)
+    colours = torch.randint(0, small.shape[1], (channels,), generator=generator)
     return small[:, colours]
 
 
-def zero(images: int, channels: int, size: Tuple[int, int]) -> torch.Tensor:
+def zero(images: int, channels: int, size: Size) -> torch.Tensor:
     """All zeros: the control of table 1."""
     return torch.zeros(images, channels, *size)
 
 
 def _draw(
-    groups: int, draws: int, channels: int, generator: torch.Generator
+    waves: int, axes: int, draws: int, channels: int, generator: torch.Generator
 ) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Take `channels` maps out of a pool of ``groups * PHASES`` without repetition.
+    """Take `channels` maps out of a pool of ``waves * axes * PHASES`` without repetition.
 
     Returns:
-        The group of each map (draws, channels), its phase, and the quarter turn that makes every second map a cosine
-        (both (draws, channels, 1, 1)). The two groups of a frequency (its axes, its flip) share their phases.
+        The group of each map (draws, channels), wave after wave with its axes (or flips) side by side; its phase, which
+        the axes of a wave share; and the quarter turn that makes every second map a cosine.
     """
-    pool = torch.rand(draws, groups * PHASES, generator=generator)
+    pool = torch.rand(draws, waves * axes * PHASES, generator=generator)
     # A task with more channels than the pool has maps goes through the pool again.
     order = pool.topk(min(channels, pool.shape[1])).indices
     chosen = order[:, torch.arange(channels) % order.shape[1]]
     group, member = chosen // PHASES, chosen % PHASES
-    phases = torch.rand(draws, groups // 2, PHASES, generator=generator) * 2 * math.pi
-    phase = phases[torch.arange(draws)[:, None], group // 2, member]
-    return group, _map(phase), _map(member % 2 * (math.pi / 2))
+    phases = torch.rand(draws, waves, PHASES, generator=generator) * 2 * math.pi
+    phase = phases[torch.arange(draws)[:, None], group // axes, member]
+    return group, phase, member % 2 * (math.pi / 2)
 
 
-def _map(values: torch.Tensor) -> torch.Tensor:
+def _map(values: torch.Tensor, axes: int = 2) -> torch.Tensor:
     """One value a map, shaped to broadcast over its pixels."""
-    return values[..., None, None]
+    return values[(..., *[None] * axes)]
 
 
 def _share(maps: torch.Tensor, images: int) -> torch.Tensor:
@@ -150,11 +159,9 @@ def _share(maps: torch.Tensor, images: int) -> torch.Tensor:
     return maps.expand(images, *maps.shape[1:]).clone() if maps.shape[0] != images else maps
 
 
-def _pixels(size: Tuple[int, int]) -> Tuple[torch.Tensor, torch.Tensor]:
-    """Row and column of every pixel of a map, counted from 1."""
-    y = torch.arange(1, size[0] + 1, dtype=torch.float32)[:, None].expand(size)
-    x = torch.arange(1, size[1] + 1, dtype=torch.float32)[None, :].expand(size)
-    return y, x
+def _pixels(size: Size) -> List[torch.Tensor]:
+    """Of every pixel of a map its place along each axis (row and column), counted from 1."""
+    return list(torch.meshgrid(*(torch.arange(1, side + 1, dtype=torch.float32) for side in size), indexing="ij"))
 
 
 @lru_cache(maxsize=None)

@@ -125,7 +125,7 @@ class ProxyTask:
         )
 
 
-def targets(task: ProxyTask, inputs: torch.Tensor, size: int, seed: int) -> List[torch.Tensor]:
+def targets(task: ProxyTask, inputs: torch.Tensor, size: int, seed: int, dimensions: int = 2) -> List[torch.Tensor]:
     """The target of every stage for a batch of images: float32, (images, channels, size, size), on the CPU.
 
     Args:
@@ -133,8 +133,9 @@ def targets(task: ProxyTask, inputs: torch.Tensor, size: int, seed: int) -> List
         inputs: (images, 3, height, width), the clean batch, which the `resize` basis shows.
         size: height and width of the targets, in pixels (8 in the paper).
         seed: the targets are the same for the same seed, whatever the global generators hold.
+        dimensions: 1 gives the same signals in one dimension, (images, channels, size), for maps over time.
     """
-    shape = (size, size)
+    shape = (size,) * dimensions
     return [
         _target(stage.signals, inputs.shape[0], stage.channels, shape, generator(seed, "target", index), inputs)
         for index, stage in enumerate(task.stages)
@@ -156,7 +157,7 @@ def _target(
     parts: Sequence[Signal],
     images: int,
     channels: int,
-    size: Tuple[int, int],
+    size: signals.Size,
     draws: torch.Generator,
     inputs: Optional[torch.Tensor],
 ) -> torch.Tensor:

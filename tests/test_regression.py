@@ -159,3 +159,34 @@ def test_a_proxy_scores_a_copy():
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert network.training and not network.stages.training and torch.equal(inputs, kept)
     assert all(p.grad is None for p in network.parameters())
+
+
+class OverTime(StagedNetwork):
+    """Columns of the images as time: convolutions in one dimension."""
+
+    dimensions = 1
+    stage_channels = [12, 12, 24]
+
+    def __init__(self):
+        super().__init__()
+        sizes = [(3 * 16, 12, 1), (12, 12, 2), (12, 24, 2)]
+        self.stages = nn.ModuleList(nn.Conv1d(a, b, 3, stride, padding=1) for a, b, stride in sizes)
+
+    def forward(self, x):
+        maps = [torch.relu(self.stages[0](x.flatten(1, 2)))]
+        for stage in list(self.stages)[1:]:
+            maps.append(torch.relu(stage(maps[-1])))
+        return maps
+
+
+@pytest.mark.parametrize("task", ["combo", "search-N", "resize@2"])
+def test_maps_over_time_regress_onto_the_signals_in_one_dimension(task):
+    inputs = images.load("photos", 4, 16)
+    with isolated(0):
+        network = OverTime()
+    profile = SMALL.replace(images=4, steps=40)
+    first, again = (regress(copy.deepcopy(network), inputs, tasks.get(task), profile, 0) for _ in range(2))
+    assert first == again
+    assert math.isfinite(first.loss) and first.loss < 0.7 * first.losses[0][1]
+    shapes = [tuple(goal.shape) for goal in tasks.targets(tasks.get(task), inputs, 4, 0, dimensions=1)]
+    assert shapes == [(4, stage.channels, 4) for stage in tasks.get(task).stages]

@@ -107,3 +107,36 @@ def test_resized_images_span_the_range_and_show_their_own_image():
         for map_ in maps[image]:
             agreement = [float(torch.corrcoef(torch.stack([map_.ravel(), c.ravel()]))[0, 1]) for c in small[image]]
             assert max(agreement) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("basis", ["sin1d", "sin2d"])
+def test_in_one_dimension_every_wave_has_one_of_the_frequencies(basis):
+    waves = getattr(signals, basis)(FREQUENCIES, 3, 40, (24,), draws()).double()
+    assert waves.shape == (3, 40, 24)
+    pixel = torch.arange(1, 25, dtype=torch.float64)
+    seen = set()
+    for wave in waves.reshape(-1, 24):
+        fits = {}
+        for f in FREQUENCIES:
+            pair = torch.stack([torch.sin(2 * math.pi * f * pixel), torch.cos(2 * math.pi * f * pixel)], 1)
+            fits[f] = float((pair @ torch.linalg.lstsq(pair, wave[:, None]).solution - wave[:, None]).abs().max())
+        best = min(fits, key=fits.get)
+        assert fits[best] < 1e-4
+        seen.add(best)
+    assert seen == set(FREQUENCIES)
+
+
+def test_in_one_dimension_dots_and_images_are_what_they_are_in_two():
+    from scipy.ndimage import gaussian_filter1d
+
+    dots, smooth = (getattr(signals, basis)(0.5, 2, 4, (16,), draws()) for basis in ("dot", "gdot"))
+    assert torch.equal((dots != 0).sum(2), torch.full((2, 4), 8))
+    expected = gaussian_filter1d(dots.numpy(), 1)
+    assert np.allclose(smooth.numpy(), expected / np.abs(expected).max(2, keepdims=True), atol=1e-5)
+    rows = torch.rand(3, 3, 32, 32, generator=draws(1))
+    maps = signals.resize(rows, 5, (8,), draws())
+    assert maps.shape == (3, 5, 8)
+    small = rows.flatten(1, 2)[:, :, ::4]  # nearest: every fourth column
+    for image in range(3):
+        agreement = torch.corrcoef(torch.cat([maps[image], small[image]]))[:5, 5:]
+        assert torch.allclose(agreement.amax(1), torch.ones(5), atol=1e-4)

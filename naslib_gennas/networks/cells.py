@@ -88,7 +88,7 @@ class Cell(nn.Module):
             self.operations[str(index)] = operation(name, channels, stride)
             self._steps.append((str(index), source, 2 + index // 2, takes_rectified(name, stride)))
         self._concat = plan.concat
-        self._channels, self._stride = channels, 2 if reduction else 1
+        self.channels, self._stride = channels, 2 if reduction else 1
         self.channels_out = len(plan.concat) * channels
 
     def forward(self, older: torch.Tensor, newer: torch.Tensor) -> torch.Tensor:
@@ -105,7 +105,7 @@ class Cell(nn.Module):
         absent = None
         if any(node not in nodes for node in self._concat):
             height, width = (-(-side // self._stride) for side in newer.shape[2:])
-            absent = newer.new_zeros((newer.shape[0], self._channels, height, width))
+            absent = newer.new_zeros((newer.shape[0], self.channels, height, width))
         parts = [nodes.get(node, absent) for node in self._concat]
         return torch.cat([part for part in parts if part is not None], 1)
 

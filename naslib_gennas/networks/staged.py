@@ -17,9 +17,13 @@ class StagedNetwork(nn.Module, ABC):
 
     Attributes:
         built_from: the name of the search space and the architecture that it was built from, where `spaces.build` did.
+        norm_depth: `SearchSpace.norm_depth` of that space at the network's size; None where it is not known.
+        dimensions: of its stage feature maps besides images and channels: 2, or 1 for maps over time.
     """
 
+    dimensions: int = 2
     built_from: Optional[Tuple[str, Any]] = None
+    norm_depth: Optional[int] = None
 
     @property
     @abstractmethod

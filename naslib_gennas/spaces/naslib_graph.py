@@ -57,6 +57,7 @@ class Taps:
         native: our own search space of the same architectures, whose networks are faster.
         to_native: the spec in that space's notation.
         from_native: the spec of an architecture of that space.
+        adapt: changes our own network where NASLib's differs from the benchmark's.
         choose: puts the operations of a spec on the edges where NASLib leaves that out.
     """
 
@@ -75,6 +76,7 @@ class Taps:
     native: str = ""
     to_native: Optional[Callable[[Spec], Any]] = None
     from_native: Optional[Callable[[Any], Spec]] = None
+    adapt: Optional[Callable[[Any], None]] = None
     choose: Optional[Callable[[Any, Spec], None]] = None
 
 
@@ -85,6 +87,15 @@ OPERATIONS_201 = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_p
 EDGES_201 = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 BENCHMARK_EDGES_201 = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 OPERATIONS_101 = ("input", "output", "maxpool3x3", "conv1x1-bn-relu", "conv3x3-bn-relu")
+OPERATIONS_301 = (
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
 
 
 def operations_201(spec: Spec) -> Tuple[str, ...]:
@@ -110,6 +121,45 @@ def spec_101(matrix: Any, operations: Any) -> Spec:
     """NASLib's spec of a NAS-Bench-101 cell."""
     flat = [int(value) for row in matrix for value in row]
     return tuple(flat + [OPERATIONS_101.index(operation) for operation in operations])
+
+
+def genotype_301(spec: Spec) -> Dict[str, Any]:
+    """The four fields of the genotype of a NAS-Bench-301 spec.
+
+    Where both edges of a node read the same node, NASLib's graph has the second one only.
+    """
+    cells = []
+    for cell in spec:
+        edges = [(OPERATIONS_301[operation], source) for source, operation in cell]
+        for first in range(0, len(edges), 2):
+            if edges[first][1] == edges[first + 1][1]:
+                edges[first] = ("none", edges[first][1])
+        cells.append(edges)
+    nodes = [2, 3, 4, 5]
+    return {"normal": cells[0], "normal_concat": nodes, "reduce": cells[1], "reduce_concat": nodes}
+
+
+def spec_301(genotype: Any) -> Spec:
+    """NASLib's spec of a DARTS genotype.
+
+    Raises:
+        InputError: an edge is ``none``, which NASLib's specs cannot say.
+    """
+    plans = (genotype.normal, genotype.reduce)
+    if any(name == "none" for plan in plans for name, _ in plan.edges):
+        raise InputError("nasbench301: NASLib has no operation 'none'; such a genotype has no graph in NASLib")
+    return tuple(tuple((source, OPERATIONS_301.index(name)) for name, source in plan.edges) for plan in plans)
+
+
+def _adapt_301(network: Any) -> None:
+    """Give the cells of a DARTS network what NASLib's have: norms without parameters, and one after every pooling."""
+    for cell in network.cells:
+        for name, operation in cell.operations.items():
+            if isinstance(operation, (nn.AvgPool2d, nn.MaxPool2d)):
+                cell.operations[name] = nn.Sequential(operation, nn.BatchNorm2d(cell.channels, affine=False))
+            for module in operation.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.affine, module.weight, module.bias = False, None, None
 
 
 def _vertices_101(length: int) -> int:
@@ -140,7 +190,7 @@ def _valid_301(spec: Any) -> bool:
         isinstance(cell, tuple)
         and len(cell) == 8
         and all(
-            isinstance(pair, tuple) and len(pair) == 2 and _is_int(pair[0], 0, 1 + i // 2) and _is_int(pair[1], 0, 7)
+            isinstance(pair, tuple) and len(pair) == 2 and _is_int(pair[0], 0, 1 + i // 2) and _is_int(pair[1], 0, 6)
             for i, pair in enumerate(cell)
         )
         for cell in spec
@@ -223,7 +273,11 @@ TABLE: Tuple[Taps, ...] = (
         ("nodes[5].subgraph", "nodes[8].subgraph", "nodes[11].subgraph"),
         options={"n_classes": "num_classes", "in_channels": "in_channels", "auxiliary": "auxiliary_output"},
         valid=_valid_301,
-        example=str(((((0, 4), (1, 4)) + ((0, 4), (1, 4)) * 3),) * 2),
+        example=str((((0, 4), (1, 4)) * 4,) * 2),
+        native="darts",
+        to_native=genotype_301,
+        from_native=spec_301,
+        adapt=_adapt_301,
     ),
     Taps(
         "nasbench101",
@@ -329,8 +383,8 @@ def taps_of(graph: Any) -> Taps:
 class NaslibGraphNetwork(StagedNetwork):
     """A parsed NASLib graph whose forward gives the stage feature maps that its row of the table names.
 
-    What comes after the last stage (classifier, decoder, auxiliary head) is not computed. Maps over time (images,
-    channels, length) are folded into maps of eight rows, in the order of time.
+    What comes after the last stage (classifier, decoder, auxiliary head) is not computed. A network for sounds gives
+    maps over time, (images, channels, length).
 
     Args:
         graph: a parsed graph that nobody else uses.
@@ -341,6 +395,7 @@ class NaslibGraphNetwork(StagedNetwork):
         super().__init__()
         self.graph = graph
         self._row = row
+        self.dimensions = 1 if row.inputs == "sound" else 2
         self._inputs = int(getattr(graph, "in_channels", 3))
         if self._inputs not in (1, 3) and row.inputs == "images":
             raise InputError(f"{row.name}: its network takes {self._inputs} channels; images have 3, or 1 when grey")
@@ -365,7 +420,7 @@ class NaslibGraphNetwork(StagedNetwork):
             for module in modules:
                 del module.forward
             _forget_inputs(self.graph)
-        return [_square(found[index]) for index in range(len(modules))]
+        return [found[index] for index in range(len(modules))]
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         scores = self.graph(self._prepared(x))
@@ -380,7 +435,7 @@ class NaslibGraphNetwork(StagedNetwork):
         if self._row.inputs == "sound":
             # An image as a sound: its rows are the features, its columns the time.
             rows = x.reshape(x.shape[0], 1, -1, x.shape[-1])
-            return F.interpolate(rows, size=(self.graph.features, 2 * x.shape[-1]))[:, 0]
+            return F.interpolate(rows, size=(self.graph.features, x.shape[-1]))[:, 0]
         return x if self._inputs == 3 else x.mean(1, keepdim=True)
 
     def _probe(self) -> List[int]:
@@ -404,12 +459,6 @@ def _record(
     if len(found) == count:
         raise _AllFound
     return found[index]
-
-
-def _square(stage: torch.Tensor) -> torch.Tensor:
-    if stage.ndim == 4:
-        return stage
-    return F.interpolate(stage, 64).reshape(*stage.shape[:2], 8, 8)
 
 
 def _stages(graph: Any, row: Taps) -> List[nn.Module]:
@@ -630,10 +679,18 @@ class NaslibSpace(SearchSpace[Spec]):
     def build(self, arch: Spec, size: Any) -> StagedNetwork:
         """Our network of `arch`, or NASLib's, which has one size: that of its benchmark."""
         if self.native is not None:
-            return self.native.build(self.to_native(arch), size)
-        graph = self._make()
-        self.set(graph, arch)
+            network = self.native.build(self.to_native(arch), size)
+            if self.row.adapt is not None:
+                self.row.adapt(network)
+            return network
+        # What NASLib draws when it makes a graph must not decide which weights are drawn afterwards.
+        with torch.random.fork_rng(devices=[]):
+            graph = self._make()
+            self.set(graph, arch)
         return _network(graph, self.row)
+
+    def norm_depth(self, size: Any) -> Optional[int]:
+        return _norm_depth(self.row) if self.native is None else self.native.norm_depth(size)
 
     def untrainable(self, arch: Spec) -> Optional[str]:
         return None if self.native is None else self.native.untrainable(self.to_native(arch))

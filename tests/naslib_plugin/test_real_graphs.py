@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from naslib_gennas import profiles
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.plugin import compat
 from naslib_gennas.plugin.scoring import GraphScorer, Settings
 from naslib_gennas.spaces import base
-from naslib_gennas.spaces.naslib_graph import NaslibSpace, spec_201, staged_network, taps_of
+from naslib_gennas.spaces.naslib_graph import NaslibSpace, genotype_301, spec_201, staged_network, taps_of
 
 pytestmark = pytest.mark.naslib
 
@@ -45,7 +46,7 @@ SPACES = {
         [(128, 16), (128, 16), (256, 8)],
     ),
     "transbench101 macro": ("TransBench101SearchSpaceMacro", {"dataset": "class_scene"}, None),
-    "asr": ("NasBenchASRSearchSpace", {}, [(600, 8), (800, 8), (1000, 8), (1200, 8)]),
+    "asr": ("NasBenchASRSearchSpace", {}, [(600, 32), (800, 32), (1000, 16), (1200, 8)]),
 }
 
 
@@ -197,6 +198,46 @@ def test_native_nasbench101_equals_naslibs() -> None:
     assert len(pairs) > 20
     for source, target in pairs:
         target.load_state_dict(source.state_dict())
+    _hold_equal(theirs, ours)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        # Every operation, in both cells; node 5 of the second reads one node twice, which in NASLib is one edge.
+        (
+            ((0, 0), (1, 1), (0, 2), (2, 3), (1, 4), (3, 5), (4, 6), (2, 0)),
+            ((0, 2), (1, 3), (1, 0), (2, 1), (0, 5), (1, 6), (3, 4), (3, 2)),
+        ),
+        (
+            ((1, 3), (0, 5), (2, 1), (0, 2), (3, 0), (1, 6), (2, 4), (0, 4)),
+            ((0, 0), (1, 1), (0, 6), (1, 2), (2, 5), (3, 2), (1, 4), (0, 3)),
+        ),
+    ],
+)
+def test_native_nasbench301_equals_naslibs(spec: Any) -> None:
+    space = NaslibSpace("nasbench301")
+    assert space.network == "native" and space.parse(space.format(spec)) == spec
+    theirs = staged_network(space.graph(spec), 0)
+    ours = space.build(spec, space.size(profiles.get("paper")))
+    graph = theirs.graph
+    pairs = list(zip(_layers(graph.edges[1, 2].op), _layers(ours.stems[0])))
+    for number, cell in enumerate(ours.cells):
+        node = 4 + number
+        for index, preprocess in cell.preprocess.items():
+            # The newer input of the first cell comes by way of node 3; the older one of the second is the stem, node 2.
+            edge = {(4, "1"): (2, 3), (5, "0"): (2, 5)}.get((node, index), (node - 2 + int(index), node))
+            pairs.extend(zip(_layers(graph.edges[edge].op), _layers(preprocess)))
+        plan = genotype_301(spec)["reduce"] if number in (2, 5) else genotype_301(spec)["normal"]
+        for index, operation in cell.operations.items():
+            source, target = plan[int(index)][1] + 1, 3 + int(index) // 2
+            op = graph.nodes[node]["subgraph"].edges[source, target].op
+            assert len(_layers(op)) == len(_layers(operation))
+            pairs.extend(zip(_layers(op), _layers(operation)))
+    for source_, target_ in pairs:
+        target_.load_state_dict(source_.state_dict())
+    trained = sum(p.numel() for m, _ in pairs for p in m.parameters())
+    assert trained == sum(p.numel() for p in ours.parameters()) - sum(p.numel() for p in ours.classifier.parameters())
     _hold_equal(theirs, ours)
 
 
