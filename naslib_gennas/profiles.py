@@ -12,6 +12,8 @@ import yaml
 from naslib_gennas.errors import InputError, suggest
 
 STATISTICS = ("running", "batch")
+#: A training of fewer steps says little, however shallow the network.
+LEAST_STEPS = 12
 DTYPES = ("float32", "float64", "bfloat16")
 
 
@@ -28,10 +30,11 @@ class Profile:
         images: images in the input batch; None: the task's batch size (16).
         resolution: height and width of the input, in pixels.
         target_size: height and width of the regression targets, in pixels.
-        steps: training steps.
+        steps: training steps; the most that a training takes where `steps_per_norm` says how many.
+        steps_per_norm: training steps for each BatchNorm on a network's longest path (see `steps_for`); None: `steps`.
         record_every: steps between two records of the evaluation-mode loss.
-        record_from: the first step that may be recorded; what is not recorded costs nothing.
-        average: the last so many records whose geometric mean is the score's loss (1: the last record alone).
+        average: the last so many records whose geometric mean is the score's loss, and no others are made (1: the last
+            record alone, and the earlier ones tell the loss curve).
         learning_rate: None: the task's.
         statistics: what BatchNorm normalises by in evaluation: "running" averages, as ever, or the "batch" itself,
             whose loss means something after few steps already, when running averages still lag behind.
@@ -51,8 +54,8 @@ class Profile:
     resolution: int = 32
     target_size: int = 8
     steps: int = 100
+    steps_per_norm: Optional[float] = None
     record_every: int = 10
-    record_from: int = 1
     average: int = 1
     learning_rate: Optional[float] = None
     statistics: str = "running"
@@ -64,7 +67,7 @@ class Profile:
     sequence_steps: Optional[int] = None
 
     def __post_init__(self) -> None:
-        whole = {"resolution": 8, "target_size": 2, "steps": 1, "record_every": 1, "record_from": 1, "average": 1}
+        whole = {"resolution": 8, "target_size": 2, "steps": 1, "record_every": 1, "average": 1}
         optional = {"cells": 1, "channels": 4, "images": 2, "layers": 1, "sequences": 2, "sequence_steps": 1}
         for key, least in {**whole, **optional}.items():
             value = getattr(self, key)
@@ -72,7 +75,7 @@ class Profile:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(f"profile '{self.name}': {key} is {value!r}; it takes a whole number from {least} up")
-        for key in ("learning_rate", "norm_momentum", "width"):
+        for key in ("learning_rate", "steps_per_norm", "norm_momentum", "width"):
             value = getattr(self, key)
             if value is None and key != "width":
                 continue
@@ -84,6 +87,21 @@ class Profile:
             )
         if self.dtype not in DTYPES:
             raise InputError(f"profile '{self.name}': dtype is {self.dtype!r}{suggest(str(self.dtype), DTYPES)}")
+
+    def steps_for(self, norm_depth: Optional[int], noisy: bool = False) -> int:
+        """Training steps for networks of a search space.
+
+        In evaluation, running averages lag behind layer after layer: the deeper the network, the more steps until its
+        loss tells good from bad (docs/speed.md). Input noise slows the regression by another half.
+
+        Args:
+            norm_depth: see `SearchSpace.norm_depth`; None: unknown.
+            noisy: whether the proxy task adds noise to its input.
+        """
+        if self.steps_per_norm is None or norm_depth is None:
+            return self.steps
+        wanted = max(LEAST_STEPS, round(self.steps_per_norm * norm_depth)) * (1.5 if noisy else 1.0)
+        return min(self.steps, round(wanted))
 
     def replace(self, **changes: Any) -> Profile:
         """This profile with some fields changed, e.g. ``PAPER.replace(name="short", steps=50)``."""
@@ -100,9 +118,9 @@ FAST = Profile(
     images=8,
     resolution=16,
     target_size=4,
-    steps=24,
+    steps=60,
+    steps_per_norm=1.25,
     record_every=2,
-    record_from=20,
     average=3,
     norm_momentum=0.2,
     width=0.5,

@@ -127,7 +127,7 @@ def regress(
         return total
 
     with _without_onednn(batch):
-        return train([network, heads], loss, task, profile)
+        return train([network, heads], loss, task, profile, profile.steps_for(network.norm_depth, task.noise.level > 0))
 
 
 @lru_cache(maxsize=4)
@@ -148,7 +148,8 @@ def train(
         modules: what is trained; they are put into training mode for a step and evaluation mode for a record.
         loss: computes the loss of the modules as they are, on a noisy batch of its own drawing.
         task: its optimiser settings.
-        profile: steps, steps between records, learning rate.
+        profile: which steps are recorded, learning rate.
+        steps: how many there are.
     """
     settings = task.optimizer
     rate = profile.learning_rate or settings.learning_rate
@@ -159,7 +160,7 @@ def train(
     trace: List[torch.Tensor] = []
     losses: List[Tuple[int, float]] = []
     _training_mode(modules)
-    for step in range(1, profile.steps + 1):
+    for step in range(1, steps + 1):
         value = loss()
         trace.append(value.detach())
         value.backward()
@@ -170,8 +171,7 @@ def train(
         optimizer.step()
         if not isinstance(optimizer, FlatSGD):
             optimizer.zero_grad(set_to_none=True)
-        recorded = step >= profile.record_from and step % profile.record_every == 0
-        if recorded or step == profile.steps:
+        if _is_recorded(step, steps, profile):
             _evaluation_mode(modules, profile.statistics)
             with torch.no_grad():
                 losses.append((step, float(loss())))
@@ -185,6 +185,13 @@ def train(
         math.exp(sum(math.log(value) for value in last) / len(last)) if len(last) > 1 and min(last) > 0 else last[-1]
     )
     return Regression(final, tuple(losses), _numbers(trace))
+
+
+def _is_recorded(step: int, steps: int, profile: Profile) -> bool:
+    left = steps - step
+    if profile.average > 1:
+        return left % profile.record_every == 0 and left < profile.average * profile.record_every
+    return not left or step % profile.record_every == 0
 
 
 def noisy_inputs(batch: torch.Tensor, noise: Noise, seed: int) -> Iterator[torch.Tensor]:

@@ -69,7 +69,9 @@ class Settings:
     def resolved(self) -> Profile:
         """The profile that these settings come to."""
         profile = profiles.get(self.profile)
-        return profile if self.steps is None else profile.replace(name=f"{profile.name}-{self.steps}", steps=self.steps)
+        if self.steps is None:
+            return profile
+        return profile.replace(name=f"{profile.name}-{self.steps}", steps=self.steps, steps_per_norm=None)
 
 
 def task_of(method: str) -> str:

@@ -88,6 +88,14 @@ class SearchSpace(ABC, Generic[Arch]):
             cells=min(profile.cells or paper.cells, paper.cells),
         )
 
+    def norm_depth(self, size: Any) -> Optional[int]:
+        """BatchNorms with running averages on the longest path through the space's deepest network of that size.
+
+        One number for all architectures of a space, so that they train for the same number of steps where the profile
+        counts steps by it (`Profile.steps_for`). None: unknown.
+        """
+        return None
+
     def untrainable(self, arch: Arch) -> Optional[str]:
         """Why `arch` cannot be trained although it is valid (no path from input to output), or None."""
         return None
@@ -97,7 +105,7 @@ def build(space: SearchSpace[Any], arch: Any, profile: Profile, seed: int) -> St
     """The network of `arch` at the size of `profile`, initialised under `seed`; global generators stay untouched."""
     with isolated(derive(seed, "initialisation")):
         network = space.build(arch, space.size(profile))
-    network.built_from = (space.name, arch)
+    network.built_from, network.norm_depth = (space.name, arch), space.norm_depth(space.size(profile))
     return network
 
 
@@ -106,6 +114,7 @@ _MODULES = {
     "nasbench201": "naslib_gennas.spaces.nasbench201",
     "nasbench101": "naslib_gennas.spaces.nasbench101",
     "nasbenchnlp": "naslib_gennas.spaces.nasbenchnlp",
+    "nats-size": "naslib_gennas.spaces.natssize",
     "darts": "naslib_gennas.spaces.darts",
     "transnas-micro": "naslib_gennas.spaces.transnas",
     "transnas-macro": "naslib_gennas.spaces.transnas",

@@ -67,6 +67,10 @@ class Darts(SearchSpace[Genotype]):
     def build(self, arch: Genotype, size: Size) -> CellNetwork:
         return CellNetwork(arch, size.channels, depth(size.cells))
 
+    def norm_depth(self, size: Size) -> int:
+        # The stem's; in a cell the input's, and two for each of four nodes in a row (a separable convolution has two).
+        return 1 + depth(size.cells) * (1 + 2 * NODES)
+
     def untrainable(self, arch: Genotype) -> Optional[str]:
         return unreachable(arch, depth(self.paper_size.cells))
 

@@ -109,6 +109,9 @@ class NasBench101(SearchSpace[Specification]):
         cell = prune(arch)
         return NasBench101Network(cell.matrix, cell.ops, size.channels, size.cells)
 
+    def norm_depth(self, size: Size) -> int:
+        return 1 + 3 * size.cells * 6  # the stem's; in a cell a projection's and one for each of five vertices
+
 
 def prune(arch: Specification) -> Specification:
     """The cell without the vertices that lie on no path from input to output."""

@@ -96,6 +96,9 @@ class NasBench201(SearchSpace[Cell]):
     def build(self, arch: Cell, size: Size) -> NasBench201Network:
         return NasBench201Network(arch, size.channels, size.cells)
 
+    def norm_depth(self, size: Size) -> int:
+        return 5  # the stem's and two a reduction block: those of the cells keep no running averages
+
     def untrainable(self, arch: Cell) -> Optional[str]:
         return None if used_edges(arch) else "no path leads from the cell's input to its output"
 

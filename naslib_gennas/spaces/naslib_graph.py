@@ -352,7 +352,16 @@ TABLE: Tuple[Taps, ...] = (
         native="nasbenchnlp",
         to_native=tuple,
     ),
-    Taps("natsbenchsize", "NATSBenchSizeSearchSpace", valid=_valid_size, count=32768, example="(8, 16, 24, 32, 64)"),
+    Taps(
+        "natsbenchsize",
+        "NATSBenchSizeSearchSpace",
+        valid=_valid_size,
+        count=32768,
+        example="(8, 16, 24, 32, 64)",
+        native="nats-size",
+        to_native=tuple,
+        from_native=tuple,
+    ),
 )
 
 
@@ -400,6 +409,7 @@ class NaslibGraphNetwork(StagedNetwork):
         if self._inputs not in (1, 3) and row.inputs == "images":
             raise InputError(f"{row.name}: its network takes {self._inputs} channels; images have 3, or 1 when grey")
         self._channels = self._probe()
+        self.norm_depth = _norm_depth(row)
 
     @property
     def stage_channels(self) -> List[int]:
@@ -538,6 +548,14 @@ def _network(graph: Any, row: Taps) -> NaslibGraphNetwork:
             f"{row.name}: the graph does not run on a batch of 3x32x32 images ({' '.join(str(error).split())[:200]}); "
             "make it run on one (an input stem for 3 channels, one operation an edge), then score it"
         ) from error
+
+
+def _norm_depth(row: Taps) -> Optional[int]:
+    """That of our own search space of the same architectures, at its benchmark's size, which NASLib's graphs have."""
+    if row.native not in base.names():
+        return None
+    native = base.get(row.native)
+    return native.norm_depth(native.paper_size)
 
 
 def _require_architecture(graph: Any, row: Taps) -> None:

@@ -88,6 +88,9 @@ class TransNasMicro(_TransNas):
     def build(self, arch: Cell, size: Size) -> TransNasNetwork:
         return TransNasNetwork(MICRO_MODULES, _names(arch), (1, 3, 4), size.channels, size.cells)
 
+    def norm_depth(self, size: Size) -> int:
+        return 2 + len(MICRO_MODULES) * size.cells * 3  # the stem's two; three edges lead through a cell
+
     def untrainable(self, arch: Cell) -> Optional[str]:
         return None if used_edges(_names(arch)) else "no path leads from the cell's input to its output"
 
@@ -153,6 +156,9 @@ class TransNasMacro(_TransNas):
     def build(self, arch: Skeleton, size: Size) -> TransNasNetwork:
         last = len(arch) - 1
         return TransNasNetwork(arch, RESIDUAL, (last - 2, last - 1, last), size.channels, size.cells)
+
+    def norm_depth(self, size: Size) -> int:
+        return 2 + 6 * size.cells * 2  # the stem's two; up to six modules of blocks of two convolutions
 
 
 def _names(arch: Cell) -> List[str]:
