@@ -151,7 +151,7 @@ def _draw(
 
 def _map(values: torch.Tensor, axes: int = 2) -> torch.Tensor:
     """One value a map, shaped to broadcast over its pixels."""
-    return values[(..., *[None] * axes)]
+    return values.reshape(*values.shape, *[1] * axes)
 
 
 def _share(maps: torch.Tensor, images: int) -> torch.Tensor:

@@ -97,6 +97,14 @@ def settings_of(config: Any) -> Dict[str, Any]:
     return found
 
 
+def value_of(config: Any, key: str, usual: Any) -> Any:
+    """The value of a key of ours, under `search:` or at the top."""
+    for section in (getattr(config, "search", {}), config):
+        if key in section:
+            return section[key]
+    return usual
+
+
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
     """Write what NASLib and the plugin log to a file, and to the standard output."""

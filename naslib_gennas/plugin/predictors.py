@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
+from naslib_gennas import tasks
 from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import benchmark as benchmarks
 from naslib_gennas.plugin import config
@@ -123,12 +124,18 @@ MODEL_BASED = (
 def make(name: str, settings: Any, benchmark: Benchmark, loader: Any) -> Any:
     """The predictor of a key of the config.
 
-    ``gennas`` chooses its task on the training set's labels; a key with a task's name keeps that task.
+    ``gennas`` chooses its task on the training set's labels, and searches for one for `gennas_search_seconds`; a key
+    with a task's name keeps that task.
     """
     if name in OURS:
         from naslib_gennas.plugin.predictor import GenNASPredictor
 
-        return GenNASPredictor(name, candidates=None if name == "gennas" else (), **config.settings_of(settings))
+        return GenNASPredictor(
+            name,
+            candidates=None if name == "gennas" else (),
+            task_search_seconds=config.value_of(settings, "gennas_search_seconds", 0),
+            **config.settings_of(settings),
+        )
     if name in ZERO_COST:
         from naslib_gennas.plugin.evaluators import ZeroCostOfLists
 
@@ -152,13 +159,19 @@ def evaluate(name: str, settings: Any, benchmark: Benchmark) -> Dict[str, Any]:
 
     loader, *_ = utils.get_train_val_loaders(settings)
     utils.set_seed(settings.seed)
-    evaluator = LightPredictorEvaluator(make(name, settings, benchmark, loader), settings, benchmark)
+    predictor = make(name, settings, benchmark, loader)
+    evaluator = LightPredictorEvaluator(predictor, settings, benchmark)
     evaluator.adapt_search_space(
         benchmark.light_graph(),
         load_labeled=benchmark.specs is None and settings.search_space in ("nasbench301", "nlp"),
         dataset_api=benchmark.dataset_api,
     )
     results: List[Dict[str, Any]] = evaluator.evaluate()
+    searched = getattr(predictor, "searched", None)
+    if searched is not None:
+        path = Path(settings.save) / "task.yaml"
+        path.write_text(tasks.dump(searched), encoding="utf-8")
+        logging.getLogger("naslib_gennas.plugin").info("the task that was searched: %s", path)
     return results[-1]
 
 

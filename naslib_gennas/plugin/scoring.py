@@ -14,9 +14,10 @@ from naslib_gennas import images, profiles, proxies, tasks
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.profiles import Profile
-from naslib_gennas.proxies import Proxy, Score
+from naslib_gennas.proxies import Proxy, Score, gennas
 from naslib_gennas.spaces import base
 from naslib_gennas.spaces.naslib_graph import NaslibSpace, Spec, staged_network, taps_of
+from naslib_gennas.tasks import ProxyTask
 
 #: What a NASLib config calls our measures and predictors -> the proxy task behind it.
 TASKS: Mapping[str, str] = {
@@ -116,12 +117,12 @@ class GraphScorer:
             self._spaces[name] = NaslibSpace(graph, self.settings.network)
         return self._spaces[name]
 
-    def score(self, graph: Any, task: str, device: Union[str, torch.device] = "cpu") -> Score:
+    def score(self, graph: Any, task: Union[str, ProxyTask], device: Union[str, torch.device] = "cpu") -> Score:
         """The score of a parsed or unparsed graph of NASLib, which stays as it was.
 
         Args:
             graph: it must have an architecture, or be runnable where its space has no notation.
-            task: a proxy task's name or YAML file.
+            task: a proxy task, its name, or its YAML file.
             device: where to train.
 
         Raises:
@@ -133,7 +134,9 @@ class GraphScorer:
         space = self.space(graph)
         return self.score_spec(space, space.of(graph), task, device)
 
-    def score_spec(self, space: NaslibSpace, spec: Spec, task: str, device: Union[str, torch.device] = "cpu") -> Score:
+    def score_spec(
+        self, space: NaslibSpace, spec: Spec, task: Union[str, ProxyTask], device: Union[str, torch.device] = "cpu"
+    ) -> Score:
         """The score of an architecture of a NASLib space."""
         proxy = self._proxy(task, space.kind)
         key = (space.name, str(spec), *self._identity(proxy))
@@ -147,10 +150,17 @@ class GraphScorer:
                 )
         return self.cache[key]
 
-    def _proxy(self, task: str, kind: str) -> Proxy:
-        proxy = proxies.get(f"gennas-{RNN_TASKS.get(task, task) if kind == 'rnn' else task}", self.settings.resolved())
+    def _proxy(self, task: Union[str, ProxyTask], kind: str) -> Proxy:
+        if isinstance(task, str):
+            name = RNN_TASKS.get(task, task) if kind == "rnn" else task
+            proxy = proxies.get(f"{gennas.PREFIX}{name}", self.settings.resolved())
+        else:
+            proxy = gennas.from_task(task, self.settings.resolved())
         if kind not in proxy.kinds:
-            raise InputError(f"task '{task}' is for networks of kind {' and '.join(proxy.kinds)}, not {kind}")
+            raise InputError(
+                f"task '{proxy.name[len(gennas.PREFIX) :]}' is for networks of kind {' and '.join(proxy.kinds)}, "
+                f"not {kind}"
+            )
         return proxy
 
     def _identity(self, proxy: Proxy) -> Tuple[str, ...]:

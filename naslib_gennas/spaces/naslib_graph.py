@@ -525,7 +525,10 @@ def staged_network(graph: Any, seed: int) -> NaslibGraphNetwork:
 def _network(graph: Any, row: Taps) -> NaslibGraphNetwork:
     """Parse and initialise `graph`, which nobody else uses, from torch's global generator."""
     if not row.stages:
-        raise InputError(f"{row.name}: NASLib has encodings of its architectures only, no network to score")
+        raise InputError(
+            f"{row.name}: NASLib has encodings of its architectures only, no network to score; network 'native' (which "
+            "is the default) scores ours of the same architecture"
+        )
     _require_architecture(graph, row)
     if row.choose is not None and not graph.is_parsed:
         row.choose(graph, compat.plain(graph.get_hash()))

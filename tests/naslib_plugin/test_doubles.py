@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable
 
@@ -74,6 +76,82 @@ def test_fit_chooses_the_task_that_ranks_the_labels(graph: Any, monkeypatch: pyt
     assert predictor.correlations["search-N"] == pytest.approx(-1)
     predictor.fit([], [])
     assert predictor.get_hyperparams()["task"] == "combo"
+
+
+def _labelled(task: str) -> Any:
+    """Eight graphs, and as their labels what `task` scores them."""
+    from naslib.search_spaces import NasBench201SearchSpace
+
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    rng, graphs = np.random.default_rng(1), []
+    for _ in range(8):
+        graphs.append(NasBench201SearchSpace())
+        graphs[-1].set_spec(tuple([2, *rng.integers(0, 5, 4).tolist(), 2]))
+    return graphs, GenNASPredictor(task, **QUICK).query(graphs).tolist()
+
+
+@pytest.mark.parametrize(("found", "taken"), [("search-D", True), ("zero", False)])
+def test_a_searched_task_is_taken_only_where_it_beats_the_shipped_ones(
+    doubles: None, monkeypatch: pytest.MonkeyPatch, found: str, taken: bool
+) -> None:
+    from naslib_gennas import task_search, tasks
+    from naslib_gennas.plugin.predictor import SEARCHED, GenNASPredictor
+
+    graphs, labels = _labelled("search-D")
+    outcome = SimpleNamespace(task=tasks.get(found), course=SimpleNamespace(trials=()))
+    monkeypatch.setattr(task_search, "search", lambda *_, **__: outcome)
+    predictor = GenNASPredictor(candidates=["single"], task_search_seconds=600, **QUICK)
+    predictor.fit(graphs, labels)
+    assert (predictor.task == SEARCHED) == taken == (predictor.searched is not None)
+    if taken:
+        assert predictor.correlations[SEARCHED] > predictor.correlations["single"]
+        assert predictor.query(graphs).tolist() == labels
+        predictor.set_hyperparams(predictor.get_hyperparams() and {"task": SEARCHED})
+        assert predictor.searched is not None
+    predictor.reset_hyperparams()
+    assert predictor.get_hyperparams()["task"] == "combo" and predictor.searched is None
+
+
+def test_fit_searches_within_its_seconds(doubles: None, caplog: pytest.LogCaptureFixture) -> None:
+    from naslib_gennas.plugin.predictor import SEARCHED, GenNASPredictor
+
+    caplog.set_level("INFO")
+    graphs, labels = _labelled("sin2d-H@2")
+    graphs.append(copy.deepcopy(graphs[0]))  # an architecture twice, with two labels
+    labels.append(labels[0] + 0.01)
+    predictor = GenNASPredictor(candidates=["single"], task_search_seconds=1e-6, **QUICK)
+    predictor.fit(graphs, labels)
+    assert "task_search_seconds would have to be at least" in caplog.text and predictor.searched is None
+    seconds = 20 * predictor._pace * len(labels)
+    predictor.set_hyperparams({"task_search_seconds": seconds})
+    start = time.perf_counter()
+    predictor.fit(graphs, labels)
+    assert time.perf_counter() - start < 3 * seconds  # the machine may do other things too
+    assert "tasks searched; under new seeds" in caplog.text
+    assert (SEARCHED in predictor.correlations) == (predictor.task == SEARCHED)
+
+
+@pytest.mark.parametrize("seconds", [-1, "60", math.nan, True])
+def test_seconds_of_the_search_are_checked(doubles: None, seconds: Any) -> None:
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    with pytest.raises(InputError, match="task_search_seconds"):
+        GenNASPredictor(task_search_seconds=seconds)
+    with pytest.raises(InputError, match="unknown hyperparameter 'task_search_second'; did you mean"):
+        GenNASPredictor().set_hyperparams({"task_search_second": 1})
+
+
+def test_a_search_goes_by_a_task_of_a_file(doubles: None, tmp_path: Path) -> None:
+    from naslib_gennas import tasks
+
+    path = tmp_path / "task.yaml"
+    path.write_text(tasks.dump(tasks.get("search-D")), encoding="utf-8")
+    by_file, by_name = (_search(_config(gennas_task=task)) for task in (str(path), "gennas_d"))
+    for search in (by_file, by_name):
+        search.new_epoch(0)
+    assert by_file.evolution.history[0].fitness == by_name.evolution.history[0].fitness
+    assert by_file.state()["settings"]["gennas_task"] == str(path)
 
 
 @pytest.mark.parametrize(("count", "labels", "word"), [(2, [1.0], "1 labels"), (3, [1.0, math.nan, 2.0], "not finite")])

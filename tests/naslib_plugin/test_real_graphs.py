@@ -294,6 +294,22 @@ def test_recurrent_cells_of_nasbenchnlp_are_built_from_their_recipe() -> None:
         staged_network(space.graph(parent), 0)
 
 
+def test_widths_of_nats_bench_are_scored_by_our_network() -> None:
+    space = NaslibSpace("natsbenchsize")
+    scorer = GraphScorer(Settings(profile="fast", steps=2))
+    rng = np.random.default_rng(0)
+    parent = space.sample(rng)
+    child = space.mutate(parent, rng)
+    assert sum(a != b for a, b in zip(parent, child)) == 1
+    for spec in (parent, child):
+        graph = space.graph(spec)
+        score = scorer.score(graph, "combo")
+        assert np.isfinite(score.value), score
+        assert compat.plain(graph.clone().get_hash()) == spec
+    with pytest.raises(InputError, match="encodings .* only"):
+        GraphScorer(Settings(network="graph")).score(space.graph(parent), "combo")
+
+
 def _hold_equal(theirs: StagedNetwork, ours: StagedNetwork) -> None:
     # In training mode: NASLib's NAS-Bench-201 cells keep running statistics and affine parameters (1 and 0 here).
     x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))

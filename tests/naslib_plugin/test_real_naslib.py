@@ -80,12 +80,15 @@ def test_routes_rank_alike_and_files_are_naslibs(tmp_path: Path, table: Path) ->
 
 
 def test_model_based_predictors_and_the_few_shot_one(tmp_path: Path, table: Path) -> None:
-    path = _write(
-        tmp_path, predictors=["gennas", "rf"], test_size=5, train_size_single=4, truth=str(table), seed=1, **QUICK
-    )
-    few_shot, forest = predictors.run(["--config-file", path])
-    assert few_shot["hp_task"] in ("combo", "single", "search-N", "search-D", "search-R")
-    assert forest["train_size"] == few_shot["train_size"] == 4
+    shared = {"test_size": 5, "train_size_single": 6, "truth": str(table), "seed": 1, "gennas_search_seconds": 1}
+    path = _write(tmp_path, predictors=["gennas", "rf"], **shared, **QUICK)
+    # The key is overridden as NASLib's command line does it.
+    few_shot, forest = predictors.run(["--config-file", path, "gennas_search_seconds", "15"])
+    assert few_shot["hp_task"] in ("combo", "single", "search-N", "search-D", "search-R", "searched")
+    assert forest["train_size"] == few_shot["train_size"] == 6
+    log = next((tmp_path / "run").rglob("gennas/1/log.log")).read_text()
+    assert "tasks searched; under new seeds" in log or "task_search_seconds would have to be" in log
+    assert (few_shot["hp_task"] == "searched") == bool(list((tmp_path / "run").rglob("gennas/1/task.yaml")))
 
 
 @pytest.mark.parametrize(
