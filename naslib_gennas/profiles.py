@@ -35,6 +35,8 @@ class Profile:
         record_every: steps between two records of the evaluation-mode loss.
         average: the last so many records whose geometric mean is the score's loss, and no others are made (1: the last
             record alone, and the earlier ones tell the loss curve).
+        relative: the power of the training-mode loss after a third of the steps that the score's loss is divided by; 0:
+            it is the loss alone. How far a training gets from where it was tells more of a network than where it ends.
         learning_rate: None: the task's.
         statistics: what BatchNorm normalises by in evaluation: "running" averages, as ever, or the "batch" itself,
             whose loss means something after few steps already, when running averages still lag behind.
@@ -57,6 +59,7 @@ class Profile:
     steps_per_norm: Optional[float] = None
     record_every: int = 10
     average: int = 1
+    relative: float = 0.0
     learning_rate: Optional[float] = None
     statistics: str = "running"
     norm_momentum: Optional[float] = None
@@ -81,6 +84,12 @@ class Profile:
                 continue
             if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
                 raise InputError(f"profile '{self.name}': {key} is {value!r}; it takes a number above 0")
+        if (
+            not isinstance(self.relative, (int, float))
+            or isinstance(self.relative, bool)
+            or not 0 <= self.relative <= 1
+        ):
+            raise InputError(f"profile '{self.name}': relative is {self.relative!r}; it takes a number from 0 to 1")
         if self.statistics not in STATISTICS:
             raise InputError(
                 f"profile '{self.name}': statistics is {self.statistics!r}{suggest(str(self.statistics), STATISTICS)}"
@@ -122,6 +131,7 @@ FAST = Profile(
     steps_per_norm=1.25,
     record_every=2,
     average=3,
+    relative=2 / 3,
     norm_momentum=0.2,
     width=0.5,
     sequences=4,

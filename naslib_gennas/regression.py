@@ -35,7 +35,8 @@ class Regression:
 
     Attributes:
         loss: evaluation-mode loss after the last step, or the geometric mean of the last records where the profile
-            averages; inf where the training diverged.
+            averages, divided by a power of an early training-mode loss where the profile is `relative`; inf where the
+            training diverged.
         losses: (step, evaluation-mode loss) every `record_every` steps.
         trace: the training-mode loss of every step, before its update.
         reason: why training ended early, empty where it did not.
@@ -184,6 +185,9 @@ def train(
     final = (
         math.exp(sum(math.log(value) for value in last) / len(last)) if len(last) > 1 and min(last) > 0 else last[-1]
     )
+    if profile.relative:
+        early = float(trace[max(1, round(steps / 3)) - 1])
+        final = final / early**profile.relative if early > 0 else final
     return Regression(final, tuple(losses), _numbers(trace))
 
 

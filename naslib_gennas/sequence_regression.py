@@ -62,4 +62,4 @@ def regress_sequences(
 
     rate = profile.learning_rate or task.optimizer.learning_rate / profile.width
     steps = profile.sequence_steps or profile.steps
-    return train(modules, loss, task, profile.replace(learning_rate=rate), steps)
+    return train(modules, loss, task, profile.replace(learning_rate=rate, relative=0.0), steps)

@@ -77,13 +77,14 @@ def test_steps_are_the_profile_s_own_where_nothing_says_otherwise():
 
 
 @pytest.mark.parametrize("name, steps", [("nasbench201", 12), ("nasbench101", 24)])
-def test_a_fast_score_is_the_mean_of_the_last_three_records(name, steps):
+def test_a_fast_score_is_the_mean_of_the_last_three_records_relative_to_an_early_loss(name, steps):
     space = spaces.get(name)
     network = spaces.build(space, space.parse(DEEPEST[name]), FAST, 0)
     result = regress(network, images.load("photos", 8, 16), tasks.get("combo"), FAST, 0)
     assert [step for step, _ in result.losses] == [steps - 4, steps - 2, steps]
     assert len(result.trace) == steps
-    assert result.loss == pytest.approx(math.prod(loss for _, loss in result.losses) ** (1 / 3))
+    mean = math.prod(loss for _, loss in result.losses) ** (1 / 3)
+    assert result.loss == pytest.approx(mean / result.trace[steps // 3 - 1] ** (2 / 3))
 
 
 def test_a_network_of_unknown_depth_trains_for_the_profile_s_steps():
@@ -94,7 +95,9 @@ def test_a_network_of_unknown_depth_trains_for_the_profile_s_steps():
     assert len(regress(network, images.load("photos", 8, 16), tasks.get("combo"), profile, 0).trace) == 5
 
 
-@pytest.mark.parametrize("field, value", [("steps_per_norm", 0), ("steps_per_norm", "many"), ("average", 0)])
+@pytest.mark.parametrize(
+    "field, value", [("steps_per_norm", 0), ("steps_per_norm", "many"), ("average", 0), ("relative", 2)]
+)
 def test_a_bad_field_is_named(field, value):
     with pytest.raises(InputError, match=field):
         Profile(**{field: value})
