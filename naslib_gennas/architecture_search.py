@@ -1,6 +1,7 @@
 """Find an architecture without labels: regularized evolution on scores, and random search beside it.
 
-Section 4.4 of arXiv:2108.01899: population 50, tournament 10, 400 cycles, fitness = the score.
+Section 4.4 of arXiv:2108.01899: population 50, tournament 10, 400 cycles, fitness = the score. The best of them are
+scored anew by larger networks before one is returned (see `finalists`).
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ import numpy as np
 import torch
 
 from naslib_gennas import __version__, constraints, engine, report, spaces
+from naslib_gennas import finalists as finals
 from naslib_gennas import truth as truths
 from naslib_gennas.constraints import Constrained, Constraint
 from naslib_gennas.engine import Record
 from naslib_gennas.errors import EngineError, InputError, suggest
 from naslib_gennas.evolution import Evolution, Individual, RandomSearch, Search
+from naslib_gennas.finalists import Finalist
 from naslib_gennas.profiles import Profile
 from naslib_gennas.proxies.base import Proxy
 from naslib_gennas.scoring import proxy_for
@@ -82,15 +85,30 @@ class Step:
 
 @dataclass(frozen=True)
 class Course:
-    """What one method did: all its steps, in the order in which they were done."""
+    """What one method did.
+
+    Attributes:
+        method: "evolution" or "random".
+        steps: all its steps, in the order in which they were done.
+        finalists: the best of them, scored anew, the best one first; empty where there was no such step.
+        final_seconds: how long that took.
+    """
 
     method: str
     steps: Tuple[Step, ...]
+    finalists: Tuple[Finalist, ...] = ()
+    final_seconds: float = 0.0
 
     @property
     def best(self) -> Optional[Step]:
-        """The step of the highest score, the first of equals."""
+        """What the search found: the best finalist, else the step of the highest score, the first of equals."""
+        if self.finalists and math.isfinite(self.finalists[0].final_score):
+            return next(step for step in self.steps if step.id == self.finalists[0].id)
         return max(self.steps, key=lambda step: step.score, default=None)
+
+    @property
+    def wall_seconds(self) -> float:
+        return (self.steps[-1].wall if self.steps else 0.0) + self.final_seconds
 
     def incumbents(self) -> Iterator[Step]:
         """After each step, the best one up to there."""
@@ -107,6 +125,7 @@ class Found:
     Attributes:
         settings: what decides the search; the same settings and store go on with it.
         course: the search itself; `control` is random search with the same budget, where asked for.
+        final: profile and seed of the finalists' scores; None where there were none.
         truth: where the truth is from, and its best value.
         resumed: evaluations that an earlier, interrupted run had done.
         complete: False where the run was interrupted.
@@ -120,6 +139,7 @@ class Found:
     resumed: int = 0
     complete: bool = True
     folder: Optional[Path] = None
+    final: Optional[Mapping[str, Any]] = None
 
     @property
     def best(self) -> Optional[Step]:
@@ -134,6 +154,7 @@ class Found:
         return {
             **{key: self.settings[key] for key in ("space", "proxy", "inputs", "seed", "method")},
             "settings": self.settings,
+            "final": self.final,
             **_plain(self.course, self.truth),
             "control": None if self.control is None else _plain(self.control, self.truth),
             "truth": None if self.truth is None else self.truth.to_json(),
@@ -152,7 +173,8 @@ class Interrupted(KeyboardInterrupt):
         self.found = found
 
 
-#: Called after each step: the method, the step, the best one so far, how many are done.
+#: Called after each step: the method, the step, the best one so far, how many are done; "finalists" is the method of
+#: the last step, whose best one is the best finalist so far.
 Progress = Callable[[str, Step, Step, int], None]
 
 
@@ -166,6 +188,7 @@ def search(
     population: int = 50,
     tournament: int = 10,
     constraint: Sequence[Union[str, Constraint]] = (),
+    finalists: Optional[int] = None,
     control: bool = True,
     truth: Union[str, Path, Truth, None] = truths.INSTALLED,
     inputs: Optional[str] = None,
@@ -191,6 +214,9 @@ def search(
         method: "evolution" (regularized) or "random".
         population, tournament: of the evolution.
         constraint: bounds on the whole network, such as ``params<1.5M``; what does not meet them is drawn again.
+        finalists: how many of the best are scored anew at the full depth of the space, and the best of these returned;
+            0: none; None: a tenth of the evaluations, where the profile shrinks the networks. Of a budget of time they
+            get a third.
         control: let random search look at as many architectures (for the same time, under a budget) afterwards.
         truth: "installed" (the table that is there for the space, if any), None, or what `truth.load` takes. It is
             only looked at: the search does not know it.
@@ -212,6 +238,8 @@ def search(
         raise InputError(f"unknown search method '{method}'{suggest(method, METHODS)}")
     bounds = tuple(constraints.parse(bound) if isinstance(bound, str) else bound for bound in constraint)
     table = truths.find(truth, found_space)
+    final_proxy = _final_proxy(found_space, proxy, chosen, finalists)
+    looking = budget if budget is None or final_proxy is None else budget * finals.TIME_SHARE
     settings = {
         "space": found_space.name,
         "proxy": chosen.name,
@@ -232,50 +260,97 @@ def search(
         if executor is None and workers != 1 and torch.device(device).type == "cpu":
             # One pool for the search and its control.
             executor = stack.enter_context(engine.Pool(workers or engine.cores()))
-        score = functools.partial(
+        scored = functools.partial(
             engine.score_many,
             found_space,
-            proxy=chosen,
             inputs=inputs,
-            seed=seed,
             workers=workers,
             executor=executor,
             store=kept,
             device=device,
         )
-        courses: Dict[str, Course] = {}
+        score = functools.partial(scored, proxy=chosen, seed=seed)
+        final_score = functools.partial(scored, proxy=final_proxy, seed=finals.seed_for(seed))
+        courses = {method: Course(method, ())}
         resumed = 0
 
         def result(complete: bool) -> Found:
             made = Found(settings, courses[method], courses.get("control"), table, resumed, complete, folder)
+            if final_proxy is not None:
+                about = {"profile": dataclasses.asdict(final_proxy.profile), "seed": finals.seed_for(seed)}
+                made = dataclasses.replace(made, final=about)
             if folder is not None:
                 _write(made, folder)
             return made
 
-        try:
-            run = _Run(
-                found_space, _searcher(method, candidates, population, tournament, seed), kept, settings, table, score
-            )
-            resumed = min(len(run.saved), evaluations or len(run.saved))
-            courses[method] = run.course(method)
+        def go(name: str, label: str) -> None:
+            nonlocal resumed
+            searcher = _searcher(name, candidates, population, tournament, seed)
+            run = _Run(found_space, searcher, kept, {**settings, "method": name}, table, score)
+            if label == method:
+                resumed = min(len(run.saved), evaluations or len(run.saved))
+            courses[label] = run.course(name)
             try:
-                for step, best in run.go(evaluations, budget):
-                    progress(method, step, best, len(run.steps))
+                for step, best in run.go(evaluations, looking):
+                    progress(name, step, best, len(run.steps))
             finally:
-                courses[method] = run.course(method)
+                courses[label] = run.course(name)
+            if final_proxy is not None:
+                count = max(1, len(run.steps) // finals.SHARE) if finalists is None else finalists
+                left = math.inf if budget is None else budget - courses[label].wall_seconds
+                for course, step in _final(courses[label], count, left, found_space, table, final_score):
+                    courses[label], best_so_far = course, course.best
+                    assert best_so_far is not None
+                    progress("finalists", step, best_so_far, len(course.finalists))
+
+        try:
+            go(method, method)
             if control and method != "random":
-                random_settings = {**settings, "method": "random"}
-                other = _Run(
-                    found_space, _searcher("random", candidates, 1, 1, seed), kept, random_settings, table, score
-                )
-                try:
-                    for step, best in other.go(evaluations, budget):
-                        progress("random", step, best, len(other.steps))
-                finally:
-                    courses["control"] = other.course("random")
+                go("random", "control")
         except KeyboardInterrupt:
             raise Interrupted(result(complete=False)) from None
         return result(complete=True)
+
+
+def _final_proxy(
+    space: SearchSpace[Any], proxy: Union[str, Proxy, None], chosen: Proxy, count: Optional[int]
+) -> Optional[Proxy]:
+    """The proxy that scores the finalists; None where there are none."""
+    if count is not None and count < 0:
+        raise InputError(f"finalists is {count}; it takes a whole number from 0 up, 0 for none")
+    usual = finals.usual(space, chosen.profile) and not isinstance(proxy, Proxy)
+    if count == 0 or (count is None and not usual):
+        return None
+    profile = finals.profile_for(space, chosen.profile)
+    if profile == chosen.profile:
+        return chosen
+    if isinstance(proxy, Proxy):
+        raise InputError(f"proxy '{proxy.name}' has a profile of its own; finalists need the name of a proxy")
+    return proxy_for(space, proxy, profile)
+
+
+def _final(
+    course: Course,
+    count: int,
+    left: float,
+    space: SearchSpace[Any],
+    table: Optional[Truth],
+    score: Callable[[Iterator[Any]], Iterator[Record]],
+) -> Iterator[Tuple[Course, Step]]:
+    """Score the best of a course anew, for `left` seconds; gives the course with each finalist, and the finalist."""
+    started = time.perf_counter()
+    distinct: Dict[str, Step] = {}
+    for step in sorted(course.steps, key=lambda step: -step.score):
+        if math.isfinite(step.score):
+            distinct.setdefault(space.key(space.parse(step.arch)), step)
+    chosen = [(step.id, space.parse(step.arch), step.score) for step in list(distinct.values())[:count]]
+    steps = {step.id: step for step in distinct.values()}
+    found: List[Finalist] = []
+    for finalist in finals.rank(chosen, space, table, score, started + left):
+        found.append(finalist)
+        ordered = tuple(sorted(found, key=lambda one: -one.final_score))
+        made = dataclasses.replace(course, finalists=ordered, final_seconds=time.perf_counter() - started)
+        yield made, steps[finalist.id]
 
 
 def _searcher(method: str, candidates: Constrained, population: int, tournament: int, seed: int) -> Search[Any]:
@@ -394,12 +469,16 @@ def _rows(course: Course, table: Optional[Truth]) -> List[Dict[str, Any]]:
 
 def _plain(course: Course, table: Optional[Truth]) -> Dict[str, Any]:
     best = course.best
+    found = None if best is None else {key: getattr(best, key) for key in ("arch", "score", "truth", "id")}
+    if found is not None:
+        found["final_score"] = course.finalists[0].final_score if course.finalists else None
     return {
-        "best": None if best is None else {key: getattr(best, key) for key in ("arch", "score", "truth", "id")},
+        "best": found,
         "regret": None if table is None or best is None or best.truth is None else abs(table.best - best.truth),
         "evaluations": len(course.steps),
-        "wall_seconds": course.steps[-1].wall if course.steps else 0.0,
-        "core_seconds": sum(step.seconds for step in course.steps),
+        "wall_seconds": course.wall_seconds,
+        "core_seconds": sum(step.seconds for step in course.steps) + sum(one.seconds for one in course.finalists),
+        "finalists": [dataclasses.asdict(finalist) for finalist in course.finalists],
         "history": _rows(course, table),
     }
 

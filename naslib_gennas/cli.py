@@ -586,6 +586,14 @@ def search(
         Optional[List[str]],
         typer.Option("--constraint", metavar="BOUND", help="params<1.5M, flops<200M; as many as you like."),
     ] = None,
+    finalists: Annotated[
+        Optional[int],
+        typer.Option(
+            "--finalists",
+            help="So many of the best are scored anew at the space's full depth; 0: none.",
+            show_default="a tenth of the evaluations",
+        ),
+    ] = None,
     nu: Annotated[
         str, typer.Option("--nu", help="NASI's limit on the trace norm: adaptive, fixed, or a number.")
     ] = "adaptive",
@@ -622,7 +630,8 @@ def search(
 
         def show(method: str, step: Any, best: Any, done: int) -> None:
             value = "" if best.truth is None else f", truth {best.truth:.2f}"
-            advance(done, evaluations or (None if budget else 450), f"{method}: best {best.score:.4f}{value}")
+            total = None if method == "finalists" or budget else evaluations or architecture_search.USUAL_EVALUATIONS
+            advance(done, total, f"{method}: best {best.score:.4f}{value}")
 
         try:
             found = architecture_search.search(
@@ -634,6 +643,7 @@ def search(
                 population=population,
                 tournament=tournament,
                 constraint=constraint or (),
+                finalists=finalists,
                 control=control,
                 truth=None if truth == "none" else truth,
                 inputs=inputs,
@@ -704,6 +714,8 @@ def _print_search(console: Console, found: Any) -> None:
     print_columns(console, *rows)
     if found.resumed:
         console.print(f"{found.resumed} of the evaluations were done by an earlier run")
+    if found.course.finalists:
+        console.print(f"Chosen among the {len(found.course.finalists)} best, scored anew at the space's full depth")
     if found.best is not None:
         console.print(f"Best architecture: [bold]{escape(found.best.arch)}[/]")
     if found.folder is not None:

@@ -9,9 +9,11 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import threading
 import time
+import warnings
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from dataclasses import asdict, dataclass, field
@@ -209,17 +211,26 @@ def cluster(address: str, workers: Optional[int] = None) -> Iterator[Executor]:
                 from dask_jobqueue import SLURMCluster
             except ImportError:
                 raise InputError(f"scheduler 'slurm' needs dask-jobqueue: {extra}") from None
+            if shutil.which("sbatch") is None:
+                raise InputError("scheduler 'slurm': there is no sbatch on this machine; run it where SLURM jobs start")
             try:
-                target = stack.enter_context(SLURMCluster(cores=1, processes=1))
+                target = stack.enter_context(SLURMCluster())
                 target.scale(workers or 4)
             except (OSError, ValueError, RuntimeError) as error:
-                raise InputError(f"scheduler 'slurm' could not be used: {_line(error)}") from None
+                raise InputError(
+                    f"scheduler 'slurm' could not be used: {_line(error)}; ~/.config/dask/jobqueue.yaml says how jobs "
+                    "are started (jobqueue: {slurm: {queue, walltime, memory, cores, processes}})"
+                ) from None
         try:
             client = stack.enter_context(Client(target, timeout=_ANSWER, set_as_default=False))
         except (OSError, ValueError, TypeError) as error:
             raise InputError(
                 f"scheduler '{address}' does not answer: {_line(error)}; it takes an address such as tcp://host:8786"
             ) from None
+        try:
+            client.wait_for_workers(1, timeout=_ANSWER)
+        except TimeoutError:
+            warnings.warn(f"scheduler '{address}' has no workers yet; waiting for them", RuntimeWarning, stacklevel=3)
         yield client.get_executor()
 
 

@@ -50,12 +50,9 @@ def read(spec: Union[str, Path, Mapping[str, float], Truth, Labels], space: Sear
         table = truths.load(spec, space)
         name, sign = f"labels '{table.name}'", 1.0 if table.higher_is_better else -1.0
         rows = list(table.texts.items())
+        _check_rows(spec, table, space)
         if table.skipped:
-            raise InputError(
-                f"{name}: {table.skipped} of {table.skipped + len(rows)} rows have no finite number or no architecture "
-                f"of {space.name}; every label needs both"
-            )
-        _refuse_repeats(spec, table, space)
+            raise InputError(f"{name}: {table.skipped} rows have no finite number or no architecture of {space.name}")
     archs: Dict[str, str] = {}
     values = []
     for text, value in rows:
@@ -103,16 +100,24 @@ def choose(
     return known, draw(table, found, int(held_out), seed + 1, without=known.archs)
 
 
-def _refuse_repeats(spec: Any, table: Truth, space: SearchSpace[Any]) -> None:
+def _check_rows(spec: Any, table: Truth, space: SearchSpace[Any]) -> None:
+    """Refuse a table with a row that is no label, or that is there twice; the message says which."""
     path = Path(table.name.rpartition(":")[0] if isinstance(spec, Truth) else str(spec).rpartition(":")[0] or spec)
     path = path if path.is_file() else Path(str(spec))
     if not path.is_file() or not {".csv", ".json"} & set(path.suffixes):
         return
     label, seen = table.name.rpartition(":")[2], set()
-    for number, (group, raw, _) in enumerate(truths.read_table(path), start=1):
+    for number, (group, raw, numbers) in enumerate(truths.read_table(path), start=1):
         if group and not label.startswith(f"{group}."):
             continue
-        text = space.format(space.parse(raw))
+        where = f"labels '{table.name}': row {number}"
+        try:
+            text = space.format(space.parse(raw))
+        except InputError as error:
+            raise InputError(f"{where} has no architecture of {space.name}: {error}") from None
+        value = numbers.get(table.column)
+        if text not in table.texts:
+            raise InputError(f"{where} has the value {value!r}; it takes a finite number")
         if text in seen:
             raise InputError(f"labels '{table.name}': {text} is there twice (row {number}); each architecture once")
         seen.add(text)

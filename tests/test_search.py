@@ -27,7 +27,7 @@ from naslib_gennas.store import Store
 ROOT = str(Path(__file__).parents[1])
 TINY = {"name": "tiny", "steps": 2, "images": 2, "resolution": 8, "target_size": 2, "cells": 1, "channels": 4}
 SPACE = spaces.get("nasbench201")
-USUAL = {"population": 8, "tournament": 3, "profile": TINY, "workers": 1, "truth": None}
+USUAL = {"population": 8, "tournament": 3, "profile": TINY, "workers": 1, "truth": None, "finalists": 0}
 
 
 def course(found):
@@ -324,8 +324,8 @@ def test_genes_make_tasks_that_round_trip_and_change(kind):
     [
         ("{0},90\n{1},91\n", "2 architectures; at least 5"),
         ("{0},90\n{1},90\n{2},90\n{3},90\n{4},90\n", "all 5 values are 90"),
-        ("{0},90\n{1},91\n{2},92\n{3},93\n{4},nan\n", "1 of 5 rows have no finite number"),
-        ("{0},90\n{1},91\n{2},92\n{3},93\n|what~0|,94\n", "1 of 5 rows have no finite number or no architecture"),
+        ("{0},90\n{1},91\n{2},92\n{3},93\n{4},nan\n", "row 5 has the value 'nan'; it takes a finite number"),
+        ("{0},90\n{1},91\n{2},92\n{3},93\n|what~0|,94\n", "row 5 has no architecture of nasbench201"),
         ("{0},90\n{1},91\n{2},92\n{3},93\n{4},94\n{4},95\n", "is there twice"),
     ],
 )
