@@ -4,8 +4,9 @@
     python benchmarks/search.py --space nasbench101 --truth FOLDER/nasbench101.json:uniform_1500 --seeds 5
 
 Printed for each seed, and as means: the true value of the architecture found, the best of the table, the quantile that
-it reaches in the table, the seconds of search; for evolution and for random search. Where the table holds only a part
-of the space, the architecture found is often not in it; then the truth of the best-scored one that is stands in for it.
+it reaches in the table, what the search would have found without finalists, the seconds of search; for evolution and
+for random search. Where the table holds only a part of the space, the architecture found is often not in it; then the
+truth of the best one that is stands in for it.
 """
 
 from __future__ import annotations
@@ -23,18 +24,25 @@ from naslib_gennas import truth as truths
 
 
 def judged(course: Any, table: Any) -> Optional[Dict[str, Any]]:
-    """The best-scored architecture of a course that the table has: its truth, its quantile, its place by score."""
-    ordered = sorted(course.steps, key=lambda step: -step.score)
-    known = next((step for step in ordered if step.truth is not None), None)
+    """What a course found, or its next best that the table has: its truth, its quantile, its place; and the cost.
+
+    `before` is the truth of what the search would have returned without finalists.
+    """
+    by_score = sorted(course.steps, key=lambda step: -step.score)
+    ordered = [*course.finalists, *by_score]
+    known = next((one for one in ordered if one.truth is not None), None)
     if known is None:
         return None
     values = np.array([table.better(value) for value in (table.texts or table.keys).values()])
     return {
+        "arch": known.arch,
         "truth": known.truth,
         "quantile": float((values <= table.better(known.truth)).mean()),
         "place": ordered.index(known) + 1,
-        "seconds": course.steps[-1].wall,
-        "core_seconds": sum(step.seconds for step in course.steps),
+        "before": next(step.truth for step in by_score if step.truth is not None),
+        "finalists": len(course.finalists),
+        "seconds": course.wall_seconds,
+        "core_seconds": sum(one.seconds for one in (*course.steps, *course.finalists)),
     }
 
 
@@ -46,6 +54,7 @@ def main() -> None:
     parser.add_argument("--profile", default=None)
     parser.add_argument("--evaluations", type=int, default=450)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--finalists", type=int, help="how many; None: a tenth of the evaluations")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--store", type=Path)
     parser.add_argument("--json", type=Path)
@@ -58,6 +67,7 @@ def main() -> None:
             space,
             options.proxy,
             evaluations=options.evaluations,
+            finalists=options.finalists,
             seed=seed,
             profile=options.profile,
             workers=options.workers,
@@ -70,16 +80,19 @@ def main() -> None:
                 results[course.method].append({"seed": seed, **one})
                 print(
                     f"seed {seed}, {course.method}: {one['truth']:.3f} of {table.best:.3f} (quantile "
-                    f"{one['quantile']:.4f}; number {one['place']} by score), {one['seconds']:.0f} s",
+                    f"{one['quantile']:.4f}; its choice {one['place']}; without finalists {one['before']:.3f}), "
+                    f"{one['seconds']:.0f} s",
                     flush=True,
                 )
     for method, rows in results.items():
         if rows:
             values, seconds = [row["truth"] for row in rows], [row["seconds"] for row in rows]
             spread = statistics.stdev(values) if len(values) > 1 else 0.0
+            before = statistics.mean(row["before"] for row in rows)
             print(
                 f"{method}: {statistics.mean(values):.3f} +- {spread:.3f}, regret "
-                f"{abs(table.best - statistics.mean(values)):.3f}, {statistics.mean(seconds):.0f} s a search"
+                f"{abs(table.best - statistics.mean(values)):.3f} (without finalists "
+                f"{abs(table.best - before):.3f}), {statistics.mean(seconds):.0f} s a search"
             )
     if options.json:
         content = {"best": table.best, "evaluations": options.evaluations, **results}
