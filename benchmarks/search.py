@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=450)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--finalists", type=int, help="how many; None: a tenth of the evaluations")
+    parser.add_argument("--no-control", action="store_true", help="without random search")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--store", type=Path)
     parser.add_argument("--json", type=Path)
@@ -68,6 +69,7 @@ def main() -> None:
             options.proxy,
             evaluations=options.evaluations,
             finalists=options.finalists,
+            control=not options.no_control,
             seed=seed,
             profile=options.profile,
             workers=options.workers,
