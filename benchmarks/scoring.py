@@ -2,12 +2,15 @@
 
     python benchmarks/scoring.py --reference FOLDER/reference --space nasbench201 --profile paper
     python benchmarks/scoring.py --throughput --space nasbench201 --profile fast --n 32
+    python benchmarks/scoring.py --share --space nasbench201 --profile fast --n 100
 
 FOLDER/reference holds `authors_nasbench201.json`, `authors_nasbench101.json` (losses and seconds of the authors' code
 on 60 architectures each, two seeds) and `authors_input_batch.npy`. Printed: core-seconds an architecture, ours and
 theirs (their seconds were taken with two threads on two cores: twice that is core-seconds); the Spearman correlation of
 our final losses with theirs, beside that of their two seeds; our rho with the trained accuracy beside theirs; the ratio
-of the mean losses. `--throughput` compares one worker with two, on a machine with nothing else to do.
+of the mean losses. `--throughput` compares one worker with two, on a machine with nothing else to do. `--share` takes
+the time of whole scores, and of the forward passes, backward passes and updates that they are made of alone: what is
+left is building networks, targets, evaluation's switches, records and the engine.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from typing import Any, Dict, List
 
 import torch
 
-from naslib_gennas import engine, images, profiles, proxies, ranking, report, spaces
+from naslib_gennas import engine, images, profiles, proxies, ranking, regression, report, spaces, tasks
+from naslib_gennas.flat_sgd import FlatSGD
 from naslib_gennas.metrics import spearman
 
 # In the reference files: the key of a task's losses, and of those of the second seed where there are any.
@@ -95,10 +99,70 @@ def throughput(options: argparse.Namespace) -> Dict[str, Any]:
     return rates
 
 
+def share(options: argparse.Namespace) -> Dict[str, Any]:
+    """What part of a score's time is not the network's own forward, backward and update. The two take turns."""
+    space = spaces.get(options.space)
+    proxy = proxies.get(options.proxy, profiles.get(options.profile))
+    task = tasks.get(options.proxy[len("gennas-") :])
+    batch = images.load("photos", proxy.images, proxy.profile.resolution)
+    drawn = ranking.draw(space, 2 * options.n, options.seed)
+    archs = [arch for arch in drawn if space.untrainable(arch) is None][: options.n]
+    whole, alone = [], []
+    for arch in [archs[0], *archs]:  # the first one warms up
+        started = time.process_time()
+        list(engine.score_many(space, [arch], proxy, workers=1, seed=options.seed))
+        whole.append(time.process_time() - started)
+        alone.append(_training_alone(space, arch, proxy.profile, task, batch, options.seed))
+    return {
+        "space": options.space,
+        "profile": proxy.profile.name,
+        "n": len(archs),
+        "core_seconds": statistics.mean(whole[1:]),
+        "core_seconds_of_training": statistics.mean(alone[1:]),
+        "share_of_the_rest": 1 - sum(alone[1:]) / sum(whole[1:]),
+    }
+
+
+def _training_alone(space: Any, arch: Any, profile: Any, task: Any, batch: torch.Tensor, seed: int) -> float:
+    network = spaces.build(space, arch, profile, seed)
+    goals = tasks.targets(task, batch, profile.target_size, seed)
+    heads = regression.Heads(network.stage_channels, goals, task.weights())
+    goals = [goal.contiguous(memory_format=torch.channels_last) for goal in goals]
+    for module in (network, heads):
+        module.to(memory_format=torch.channels_last)
+    batch = batch.contiguous(memory_format=torch.channels_last)
+    steps = profile.steps_for(network.norm_depth, task.noise.level > 0)
+    records = profile.average if profile.average > 1 else steps // profile.record_every
+
+    def loss() -> torch.Tensor:
+        pairs = zip(task.weights(), heads(network(batch)), goals)
+        return sum(weight * torch.nn.functional.mse_loss(output, goal) for weight, output, goal in pairs)
+
+    seconds = 0.0
+    optimizer = None
+    for _ in range(steps):
+        started = time.process_time()
+        loss().backward()
+        seconds += time.process_time() - started
+        if optimizer is None:
+            reached = [p for module in (network, heads) for p in module.parameters() if p.grad is not None]
+            optimizer = FlatSGD(reached, 0.1, 0.9, 4e-5)
+        started = time.process_time()
+        optimizer.step()
+        seconds += time.process_time() - started
+    network.eval(), heads.eval()
+    with torch.no_grad():
+        started = time.process_time()
+        for _ in range(records):
+            loss()
+        return seconds + time.process_time() - started
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", type=Path, help="folder with the authors' losses and input batch")
     parser.add_argument("--throughput", action="store_true", help="compare one worker with two instead")
+    parser.add_argument("--share", action="store_true", help="what part of a score's time is not training")
     parser.add_argument("--space", default="nasbench201", choices=["nasbench201", "nasbench101"])
     parser.add_argument("--proxy", default="gennas-combo", choices=sorted(LOSSES))
     parser.add_argument("--profile", default="paper")
@@ -106,10 +170,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the result to this file")
     options = parser.parse_args()
-    if not options.throughput and options.reference is None:
-        parser.error("--reference FOLDER is needed (or --throughput)")
+    if not (options.throughput or options.share) and options.reference is None:
+        parser.error("--reference FOLDER is needed (or --throughput, or --share)")
     torch.set_num_threads(1)
-    result = throughput(options) if options.throughput else against_reference(options)
+    measure = throughput if options.throughput else share if options.share else against_reference
+    result = measure(options)
     print(report.to_json(result))
     if options.json is not None:
         report.write_json(options.json, result)
