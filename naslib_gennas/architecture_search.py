@@ -484,13 +484,16 @@ def _plain(course: Course, table: Optional[Truth]) -> Dict[str, Any]:
 
 
 def _write(found: Found, folder: Path) -> None:
-    """Write result.json, history.csv and search.png; a full disk loses these files, not the search."""
+    """Write result.json, history.csv and, of a search that is done, search.png (stopping must not wait for a plot).
+
+    A full disk loses these files, not the search.
+    """
     try:
         report.write_json(folder / "result.json", found.to_json())
         with report.Rows(folder / "history.csv", COLUMNS) as file:
             for row in _rows(found.course, found.truth):
                 file.write(row)
-        if found.course.steps:
+        if found.course.steps and found.complete:
             plot(found, folder / "search.png")
     except (OSError, InputError) as error:
         warnings.warn(f"the results in '{folder}' are not complete: {error}", RuntimeWarning, stacklevel=3)

@@ -15,7 +15,7 @@ import dataclasses
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Set, Tuple, TypeVar
+from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Sequence, Set, Tuple, TypeVar
 
 import numpy as np
 
@@ -60,6 +60,7 @@ class Search(ABC, Generic[Genome]):
         seed: of every draw.
         encode: makes a genome ready for JSON, for the state; None: it is already.
         decode: the inverse of `encode`.
+        start: genomes that the first individuals have instead of drawn ones.
 
     Attributes:
         history: all individuals that have their fitness, in the order in which it was told.
@@ -72,8 +73,10 @@ class Search(ABC, Generic[Genome]):
         seed: int = 0,
         encode: Callable[[Genome], Any] = _itself,
         decode: Callable[[Any], Genome] = _itself,
+        start: Sequence[Genome] = (),
     ) -> None:
         self.sample, self.seed, self.encode, self.decode = sample, seed, encode, decode
+        self.start = tuple(start)
         self.history: List[Individual[Genome]] = []
         self.best: Optional[Individual[Genome]] = None
         self._open: Dict[int, Individual[Genome]] = {}
@@ -90,7 +93,8 @@ class Search(ABC, Generic[Genome]):
         while self._next in self._told or self._next in self._open:
             self._next += 1
         rng = np.random.default_rng([self.seed, self._next])
-        genome, parent = self._make(rng)
+        given = self._next < len(self.start)
+        genome, parent = (self.start[self._next], None) if given else self._make(rng)
         individual = Individual(self._next, genome, parent, birth=len(self.history))
         self._open[individual.id] = individual
         return individual
@@ -146,7 +150,8 @@ class Search(ABC, Generic[Genome]):
 
     def settings(self) -> Dict[str, Any]:
         """What decides the course of the search besides `sample` and `mutate`, ready for JSON."""
-        return {"method": type(self).__name__, "seed": self.seed}
+        start = {"start": [self.encode(genome) for genome in self.start]} if self.start else {}
+        return {"method": type(self).__name__, "seed": self.seed, **start}
 
     def _record(self, individual: Individual[Genome]) -> Individual[Genome]:
         assert individual.fitness is not None
@@ -181,6 +186,7 @@ class Evolution(Search[Genome]):
         mutate: makes a neighbour of a genome.
         population: individuals alive (50 in arXiv:2108.01899).
         tournament: individuals that compete to be a parent (10 there).
+        start: genomes that the first individuals have instead of drawn ones.
     """
 
     def __init__(
@@ -192,6 +198,7 @@ class Evolution(Search[Genome]):
         seed: int = 0,
         encode: Callable[[Genome], Any] = _itself,
         decode: Callable[[Any], Genome] = _itself,
+        start: Sequence[Genome] = (),
     ) -> None:
         if population < 1:
             raise InputError(f"population is {population}; it takes a whole number from 1 up")
@@ -199,7 +206,7 @@ class Evolution(Search[Genome]):
             raise InputError(
                 f"tournament is {tournament}; it takes a whole number from 1 to the population, {population}"
             )
-        super().__init__(sample, seed, encode, decode)
+        super().__init__(sample, seed, encode, decode, start)
         self.mutate, self.population_size, self.tournament = mutate, population, tournament
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any, Callable, Dict, List, Sequence
 
 import numpy as np
@@ -79,6 +80,32 @@ def mutate(genome: Genome, rng: np.random.Generator, kind: str = "cnn", rate: fl
 
 def _complete(genome: Genome, kind: str) -> bool:
     return all(any(stage[basis]["present"] for basis in BASES[kind]) for stage in genome["stages"])
+
+
+def from_task(task: ProxyTask, rng: np.random.Generator) -> Genome:
+    """The genome that stands for a task of the shipped kind; genes that it does not use are drawn.
+
+    Raises:
+        ValueError: a signal or a setting that no genome has.
+    """
+    genome = _draw_with(lambda value, draw: draw(rng), {}, task.kind)
+    genome["noise"], genome["level"] = task.noise.distribution, round(task.noise.level, 1)
+    targets = task.stages if task.kind == "cnn" else (tasks.Stage(task.stages[0].channels, task.input), task.stages[0])
+    for genes, stage in zip(genome["stages"], targets):
+        genes["channels"] = stage.channels
+        for basis in BASES[task.kind]:
+            genes[basis]["present"] = False
+        for part in stage.signals:
+            if part.basis not in genes or genes[part.basis]["present"]:
+                raise ValueError(f"task '{task.name}': a genome has one {part.basis} signal a stage at the most")
+            used = {"weight": part.weight, "scope": part.scope, "fraction": part.fraction}
+            genes[part.basis].update({key: value for key, value in used.items() if key in genes[part.basis]})
+            genes[part.basis]["present"] = True
+            if part.frequencies and "frequencies" in genes[part.basis]:
+                genes[part.basis]["frequencies"] = list(part.frequencies)
+    if dataclasses.replace(to_task(genome, task.name, task.kind), batch_size=task.batch_size) != task:
+        raise ValueError(f"task '{task.name}' has settings that are no genes")
+    return genome
 
 
 def to_task(genome: Genome, name: str, kind: str = "cnn") -> ProxyTask:

@@ -41,6 +41,21 @@ def test_it_finds_what_random_search_does_not():
     assert np.mean(evolved) > np.mean(drawn) + 2
 
 
+@pytest.mark.parametrize("kind", [Evolution, RandomSearch])
+def test_it_starts_with_the_genomes_that_it_is_given(kind):
+    given = [[1] * 24, [0] * 24]
+    search = kind(sample, mutate, start=given) if kind is Evolution else kind(sample, start=given)
+    asked = [search.ask() for _ in range(3)]
+    assert [individual.genome for individual in asked[:2]] == given and asked[2].genome not in given
+    assert all(individual.parent is None for individual in asked)
+    search.tell(asked[1], 3.0)
+    other = (
+        RandomSearch(sample, start=given[:1]) if kind is RandomSearch else Evolution(sample, mutate, start=given[:1])
+    )
+    with pytest.raises(InputError, match="start"):
+        other.restore(search.state())
+
+
 def test_the_oldest_leaves_not_the_worst():
     search = evolution()
     first = search.ask()

@@ -319,6 +319,26 @@ def test_genes_make_tasks_that_round_trip_and_change(kind):
     assert 2 <= sum(changed) <= 25  # redrawn with probability 0.2, and then the same again one time in ten
 
 
+@pytest.mark.parametrize("name", ["combo", "nlp-combo", "search-N"])
+def test_a_shipped_task_has_genes(name):
+    task = tasks.get(name)
+    genome = json.loads(json.dumps(task_genes.from_task(task, np.random.default_rng(0))))
+    made = task_genes.to_task(genome, task.name, task.kind)
+    assert (made.stages, made.input, made.noise) == (task.stages, task.input, task.noise)
+    assert task_genes.mutate(genome, np.random.default_rng(1), task.kind) != genome
+
+
+def test_a_task_that_is_no_genome_is_refused():
+    with pytest.raises(ValueError, match="task 'single' has settings that are no genes"):
+        task_genes.from_task(tasks.get("single"), np.random.default_rng(0))
+
+
+def test_a_task_search_starts_with_the_usual_task(short):
+    found = task_search.search(SPACE, few(), **TASK, evaluations=3, control=False)
+    first = min(found.course.trials, key=lambda trial: trial.id)
+    assert task_genes.to_task(first.genome, "combo").stages == tasks.get("combo").stages
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
