@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import List
 
 import pytest
 import torch
+
+from naslib_gennas.plugin import compat
 
 torch.set_num_threads(1)
 
@@ -30,7 +31,7 @@ def _own_data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyte
 
 
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
-    if importlib.util.find_spec("naslib") is None:
+    if not compat.naslib_available():
         absent = pytest.mark.skip(reason="NASLib is not on the import path")
         for item in items:
             if item.get_closest_marker("naslib"):

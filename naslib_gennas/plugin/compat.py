@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import logging
 import sys
+import types
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
@@ -196,7 +197,34 @@ def _stub_torchvision() -> str:
     return "torchvision and torch are of different builds, stubs stand in for nms and qnms"
 
 
-_SHIMS: Dict[str, Callable[[], str]] = {"collections": _alias_collections, "torchvision": _stub_torchvision}
+def _stand_in_for_archai() -> str:
+    path = naslib_path()
+    reader = None if path is None else path / "search_spaces" / "nasbench101" / "conversions.py"
+    if reader is None or not reader.is_file() or "from archai." not in reader.read_text(encoding="utf-8"):
+        return NOT_NEEDED
+    if importlib.util.find_spec("archai") is not None:
+        return NOT_NEEDED
+
+    def build(matrix: Any, operations: Any, *_: Any, **__: Any) -> Any:
+        from nasbench_pytorch.model import ModelSpec, Network
+
+        return Network(ModelSpec(matrix, operations))
+
+    # NASLib's branch zerocost takes the networks of NAS-Bench-101 from archai, Develop from nasbench-pytorch.
+    name = "archai"
+    for part in ("", ".algos", ".nasbench101", ".model_builder"):
+        name += part
+        sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__dict__["build"] = build
+    sys.modules[name.rpartition(".")[0]].__dict__["model_builder"] = sys.modules[name]
+    return "archai is absent, nasbench-pytorch builds the networks of NAS-Bench-101 in its place"
+
+
+_SHIMS: Dict[str, Callable[[], str]] = {
+    "collections": _alias_collections,
+    "torchvision": _stub_torchvision,
+    "archai": _stand_in_for_archai,
+}
 
 
 def _how_to_get(error: ModuleNotFoundError) -> str:

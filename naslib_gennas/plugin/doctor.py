@@ -80,6 +80,7 @@ def examine() -> Report:
         _naslib(),
         _collections(),
         _torchvision(),
+        _archai(),
         _scikit_learn(),
         _numpy(),
         _models(),
@@ -134,6 +135,11 @@ def _torchvision() -> Check:
         return Check("torchvision", "todo", "absent: pip install --no-deps torchvision")
     done = compat.shim("torchvision")
     return Check("torchvision", "ok" if done == compat.NOT_NEEDED else "fixed", f"{version}; stubs: {done}")
+
+
+def _archai() -> Check:
+    done = compat.shim("archai")
+    return Check("archai", "ok" if done == compat.NOT_NEEDED else "fixed", done)
 
 
 def _scikit_learn() -> Check:

@@ -63,7 +63,8 @@ class GenNASPredictor(Predictor):
         task_search_seconds: float = 0,
         **settings: Any,
     ) -> None:
-        super().__init__(ss_type=ss_type, encoding_type=encoding_type)
+        super().__init__(ss_type=ss_type)
+        self.encoding_type = encoding_type  # older branches of NASLib do not take it above
         self.method_type = method_type
         self.task = task_of(method_type)
         self.candidates = [task_of(name) for name in (cnn_tasks() if candidates is None else candidates)]

@@ -16,7 +16,7 @@ from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.profiles import Profile
 from naslib_gennas.proxies import Proxy, Score, gennas
 from naslib_gennas.spaces import base
-from naslib_gennas.spaces.naslib_graph import NaslibSpace, Spec, staged_network, taps_of
+from naslib_gennas.spaces.naslib_graph import NaslibSpace, Spec, options_of, staged_network, taps_of
 from naslib_gennas.tasks import ProxyTask
 
 #: What a NASLib config calls our measures and predictors -> the proxy task behind it.
@@ -110,9 +110,7 @@ class GraphScorer:
 
     def space(self, graph: Any) -> NaslibSpace:
         """The search space of a graph, with the graph's options."""
-        row = taps_of(graph)
-        options = {name: getattr(graph, attribute) for name, attribute in row.options.items()}
-        name = json.dumps([row.name, options], default=str, sort_keys=True)
+        name = json.dumps([taps_of(graph).name, options_of(graph)], default=str, sort_keys=True)
         if name not in self._spaces:
             self._spaces[name] = NaslibSpace(graph, self.settings.network)
         return self._spaces[name]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import inspect
 import itertools
 import re
 from dataclasses import dataclass, field
@@ -378,7 +379,7 @@ def taps_of(graph: Any) -> Taps:
     """
     classes = [cls.__name__ for cls in type(graph).__mro__]
     for row in TABLE:
-        if row.space in classes and all(getattr(graph, key, None) == value for key, value in row.variant.items()):
+        if row.space in classes and all(getattr(graph, key, False) == value for key, value in row.variant.items()):
             return row
     raise InputError(
         f"a {type(graph).__name__} cannot be tapped: it is none of NASLib's search spaces ({', '.join(names())}); "
@@ -812,8 +813,14 @@ def _maker(space: Any) -> Any:
         return getattr(module, rows[0].space)
     if isinstance(space, (type, partial)):
         return space
-    options = {option: getattr(space, name) for option, name in taps_of(space).options.items()}
-    return partial(space.__class__, **options)
+    return partial(space.__class__, **options_of(space))
+
+
+def options_of(graph: Any) -> Dict[str, Any]:
+    """The constructor's arguments that a graph was made with, those that its branch of NASLib has."""
+    taken = inspect.signature(type(graph).__init__).parameters
+    kept = [(option, name) for option, name in taps_of(graph).options.items() if option in taken]
+    return {option: getattr(graph, name) for option, name in kept if hasattr(graph, name)}
 
 
 def _search_spaces() -> Any:

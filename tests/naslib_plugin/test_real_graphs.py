@@ -318,45 +318,54 @@ def _hold_equal(theirs: StagedNetwork, ours: StagedNetwork) -> None:
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
-def _runnable(graph: Any, stem: Any) -> Any:
-    """What a user does: a stem for three channels, and the last candidate of every edge that has a list."""
+def _runnable(graph: Any, stem: Any, operation: int) -> Any:
+    """What a user does: a stem for three channels, and one of the candidates of every edge that has a list."""
     graph.edges[1, 2].set("op", stem)
     for cell in graph._get_child_graphs(single_instances=False):
         for _, _, data in cell.edges.data():
             if isinstance(data.op, list) and not hasattr(data.op[0], "nodes"):
-                data.set("op", data.op[4])
+                data.set("op", data.op[operation])
     return graph
 
 
-def test_simple_cell_once_runnable() -> None:
+@pytest.mark.parametrize(
+    ("name", "shapes"), [("simple_cell", [(16, 32), (32, 16)]), ("hierarchical", [(16, 32), (32, 16), (64, 8)])]
+)
+def test_graphs_without_notation_once_runnable(name: str, shapes: Any, generators: Callable[[], Any]) -> None:
+    """NASLib cannot sample or mutate these; made runnable, a graph is scored, varied by hand and scored again."""
     compat.require_naslib()
-    from naslib.search_spaces import SimpleCellSearchSpace
+    from naslib.search_spaces import HierarchicalSearchSpace, SimpleCellSearchSpace
     from naslib.search_spaces.core import primitives
 
+    cls = SimpleCellSearchSpace if name == "simple_cell" else HierarchicalSearchSpace
     with pytest.raises(InputError, match="lists of candidate operations.*choose an architecture"):
-        staged_network(SimpleCellSearchSpace(), 0)
-    graph = _runnable(SimpleCellSearchSpace(), primitives.Stem(C_in=3, C_out=16))
-    assert [tuple(stage.shape[1:3]) for stage in staged_network(graph, 0)(torch.zeros(2, 3, 32, 32))] == [
-        (16, 32),
-        (32, 16),
-    ]
-    score = GraphScorer(Settings(profile="fast", steps=1)).score(graph, "combo")
-    assert np.isfinite(score.value)
+        staged_network(cls(), 0)
+    with pytest.raises(InputError, match="NASLib has no sample_random_architecture for this space"):
+        NaslibSpace(name).sample(np.random.default_rng(0))
+    stem = primitives.Stem(C_in=3, C_out=16)
 
+    def made(operation: int) -> Any:
+        graph = cls()
+        if name == "hierarchical":
+            for edge in ((2, 3), (4, 5), (6, 7)):
+                for _, _, data in graph.edges[edge].op.edges.data():
+                    if isinstance(data.op, list):
+                        data.set("op", data.op[0])  # a motif
+        return _runnable(graph, stem, operation)
 
-def test_hierarchical_once_runnable() -> None:
-    compat.require_naslib()
-    from naslib.search_spaces import HierarchicalSearchSpace
-    from naslib.search_spaces.core import primitives
-
-    graph = HierarchicalSearchSpace()
-    for edge in ((2, 3), (4, 5), (6, 7)):
-        for _, _, data in graph.edges[edge].op.edges.data():
-            if isinstance(data.op, list):
-                data.set("op", data.op[0])
-    graph = _runnable(graph, primitives.Stem(C_in=3, C_out=16))
+    graph = made(4)
+    scorer = GraphScorer(
+        Settings(profile={"images": 2, "resolution": 16, "target_size": 4, "steps": 2}, network="graph")
+    )
+    before, clone = generators(), graph.clone()
+    first = scorer.score(graph, "combo")
+    assert np.isfinite(first.value) and scorer.score(clone, "combo") == first
+    assert not graph.is_parsed and generators() == before
+    other = scorer.score(made(3), "combo")
+    assert np.isfinite(other.value) and other.value != first.value
+    graph.clone().parse()
     maps = staged_network(graph, 0)(torch.zeros(2, 3, 32, 32))
-    assert [tuple(stage.shape[1:3]) for stage in maps] == [(16, 32), (32, 16), (64, 8)]
+    assert [tuple(stage.shape[1:3]) for stage in maps] == shapes
 
 
 def test_refusals_say_what_would_help() -> None:
