@@ -214,12 +214,12 @@ def cluster(address: str, workers: Optional[int] = None) -> Iterator[Executor]:
             if shutil.which("sbatch") is None:
                 raise InputError("scheduler 'slurm': there is no sbatch on this machine; run it where SLURM jobs start")
             try:
-                target = stack.enter_context(SLURMCluster())
+                target = stack.enter_context(SLURMCluster(cores=1, processes=1))
                 target.scale(workers or 4)
             except (OSError, ValueError, RuntimeError) as error:
                 raise InputError(
                     f"scheduler 'slurm' could not be used: {_line(error)}; ~/.config/dask/jobqueue.yaml says how jobs "
-                    "are started (jobqueue: {slurm: {queue, walltime, memory, cores, processes}})"
+                    "are started (jobqueue: {slurm: {queue, walltime, memory}})"
                 ) from None
         try:
             client = stack.enter_context(Client(target, timeout=_ANSWER, set_as_default=False))

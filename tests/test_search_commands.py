@@ -292,7 +292,7 @@ def test_slurm_jobs_are_started_and_score(place, monkeypatch):
         (place / "bin" / name).write_text(text)
         (place / "bin" / name).chmod(stat.S_IRWXU)
     (place / "config").mkdir()
-    settings = {"queue": "short", "walltime": "00:10:00", "memory": "2GB", "cores": 1, "processes": 1}
+    settings = {"queue": "short", "walltime": "00:10:00", "memory": "2GB"}
     (place / "config" / "jobqueue.yaml").write_text(yaml.safe_dump({"jobqueue": {"slurm": settings}}))
     environment = {**os.environ, "DASK_CONFIG": str(place / "config"), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "naslib_gennas", "rank", "nasbench201", "--n", "6", "--truth", "none"]
