@@ -15,7 +15,9 @@ import torch.nn.functional as F
 from scipy.stats import spearmanr
 from torch import nn
 
-from naslib_gennas import images, proxies, spaces
+from naslib_gennas import engine, images, proxies, spaces
+from naslib_gennas.errors import InputError
+from naslib_gennas.networks.language_model import with_words
 from naslib_gennas.networks.nasbench201 import used_edges
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies import az_nas, gradients
@@ -289,6 +291,49 @@ def test_every_baseline_scores_networks_and_leaves_the_world_alone(name: str, sp
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
     torch.rand(3)
     assert chosen.score(network, batch, 3).value == pytest.approx(score.value, rel=1e-6)
+
+
+RECURRENT = ("params", "l2_norm", "grad_norm", "snip", "plain", "synflow", "logsynflow", "jacob_cov")
+CELL_OF_NLP = {
+    "node_0": {"op": "linear", "input": ["h_prev_0", "x"]},
+    "h_new_0": {"op": "activation_tanh", "input": ["node_0"]},
+}
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_baselines_of_recurrent_networks(name: str) -> None:
+    space, chosen = spaces.get("nasbenchnlp"), proxies.get(name, SMALL.replace(width=0.05))
+    network = spaces.build(space, space.parse(CELL_OF_NLP), chosen.profile, 0)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    state = torch.get_rng_state()
+    scores = [chosen.score(network, torch.empty(16, 0), 3) for _ in range(2)]
+    assert scores[0].status == "ok" and math.isfinite(scores[0].value) and scores[0] == scores[1]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_gradients_of_recurrent_networks_are_those_of_their_loss() -> None:
+    space = spaces.get("nasbenchnlp")
+    network = spaces.build(space, space.parse(CELL_OF_NLP), SMALL.replace(width=0.05), 0)
+    model, words = with_words(network.double(), 0)
+    pairs = list(gradients.weight_gradients(model, words, 0))
+    assert len(pairs) == 6  # the matrices of three layers: from the input and from the hidden state
+    draws = torch.Generator().manual_seed(0)
+    way = [torch.randn(weight.shape, generator=draws, dtype=weight.dtype) for weight, _ in pairs]
+    losses = []
+    for step in (1e-5, -2e-5):
+        with torch.no_grad():
+            for (weight, _), direction in zip(pairs, way):
+                weight.add_(step * direction)
+            losses.append(float(gradients.loss(model, words, 0)))
+    slope = sum(float((g * direction).sum()) for (_, g), direction in zip(pairs, way))
+    assert (losses[0] - losses[1]) / 2e-5 == pytest.approx(slope, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(set(BASELINES) - set(RECURRENT)))
+def test_the_others_refuse_recurrent_networks(name: str) -> None:
+    with pytest.raises(InputError, match=f"'{name}' scores networks of kind cnn; nasbenchnlp has kind rnn"):
+        engine.score_one("nasbenchnlp", CELL_OF_NLP, name)
 
 
 @pytest.mark.parametrize("name", ["grad_norm", "snip", "grasp", "fisher", "plain", "zico", "epe_nas"])

@@ -18,6 +18,7 @@ import torch
 
 from naslib_gennas import profiles
 from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.networks.language_model import with_words
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.profiles import Profile
 
@@ -116,7 +117,10 @@ def proxy(
                 # Channels last: average pooling in the other layout is many times slower on a CPU.
                 layout = torch.channels_last if inputs.dim() == 4 else torch.preserve_format
                 place = {"device": inputs.device, "dtype": getattr(torch, chosen.dtype), "memory_format": layout}
-                value = function(network.train().to(**place), inputs.to(**place), seed)
+                network, inputs = network.train().to(**place), inputs.to(**place)
+                if inputs.dim() == 2:  # of recurrent networks, which get no images
+                    network, inputs = with_words(network, seed)
+                value = function(network, inputs, seed)
                 return value if isinstance(value, Score) else finite_score(float(value))
 
             return Proxy(name, measure, chosen, chosen.images or 64, settings, kinds, inputs)

@@ -11,7 +11,7 @@ from naslib_gennas.proxies.base import proxy
 from naslib_gennas.proxies.gradients import weight_gradients
 
 
-@proxy("grad_norm")
+@proxy("grad_norm", kinds=("cnn", "rnn"))
 def grad_norm(network: StagedNetwork, inputs: torch.Tensor, seed: int, labels: Optional[torch.Tensor] = None) -> float:
     """Sum over layers of the norm of the loss's gradient by the layer's weight (arXiv:2101.08134, section 3.2)."""
     return sum(float(gradient.norm()) for _, gradient in weight_gradients(network, inputs, seed, labels))

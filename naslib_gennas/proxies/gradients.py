@@ -20,6 +20,11 @@ def layers(network: nn.Module) -> List[nn.Module]:
     return [module for module in network.modules() if isinstance(module, LAYERS)]
 
 
+def weights(network: nn.Module) -> List[torch.Tensor]:
+    """The weights of its convolutions and linear layers, or a recurrent network's matrices; no BatchNorm, no biases."""
+    return [parameter for parameter in network.parameters() if parameter.dim() > 1]
+
+
 def random_labels(images: int, classes: int, seed: int, device: torch.device) -> torch.Tensor:
     """One of `classes` labels an image, uniform, the same for the same seed: (images,), int64."""
     return torch.randint(classes, (images,), generator=generator(seed, "labels")).to(device)
@@ -46,15 +51,17 @@ def weight_gradients(
     network: StagedNetwork, inputs: torch.Tensor, seed: int, labels: Optional[torch.Tensor] = None
 ) -> Iterator[Tuple[torch.Tensor, torch.Tensor]]:
     """(weight, gradient of `loss` by it) of every layer that the loss depends on."""
-    weights = [layer.weight for layer in layers(network)]
-    gradients = torch.autograd.grad(loss(network, inputs, seed, labels), weights, allow_unused=True)
-    for weight, gradient in zip(weights, gradients):
+    of_layers = weights(network)
+    gradients = torch.autograd.grad(loss(network, inputs, seed, labels), of_layers, allow_unused=True)
+    for weight, gradient in zip(of_layers, gradients):
         if gradient is not None:
             yield weight.detach(), gradient
 
 
 def input_jacobian(network: StagedNetwork, inputs: torch.Tensor) -> torch.Tensor:
-    """The gradient of the summed class scores by every image: (images, pixels), float64, on the CPU."""
+    """The gradient of the summed class scores by every image or sequence: (images, pixels), float64, on the CPU."""
     x = inputs.detach().clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(network.logits(x).sum(), x, allow_unused=True)
-    return torch.zeros_like(x).flatten(1).double().cpu() if gradient is None else gradient.flatten(1).double().cpu()
+    gradient = torch.zeros_like(x) if gradient is None else gradient
+    # Sequences are the second dimension of (length, batch, embedding).
+    return (gradient.transpose(0, 1) if x.dim() == 3 else gradient).flatten(1).double().cpu()

@@ -8,14 +8,15 @@ import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.base import proxy
-from naslib_gennas.proxies.gradients import layers, loss
+from naslib_gennas.proxies.gradients import loss
+from naslib_gennas.proxies.gradients import weights as weights_of
 
 
 @proxy("grasp")
 def grasp(network: StagedNetwork, inputs: torch.Tensor, seed: int, labels: Optional[torch.Tensor] = None) -> float:
     """Sum over weights of -w * (Hg), H the loss's Hessian and g its gradient (GraSP, arXiv:2002.07376, equation 8;
     as a score of the whole network arXiv:2101.08134, equation 1)."""
-    weights = [layer.weight for layer in layers(network)]
+    weights = weights_of(network)
     value = loss(network, inputs, seed, labels)
     gradients = torch.autograd.grad(value, weights, create_graph=True, allow_unused=True)
     used = [(weight, gradient) for weight, gradient in zip(weights, gradients) if gradient is not None]

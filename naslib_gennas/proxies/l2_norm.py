@@ -6,10 +6,10 @@ import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.base import proxy
-from naslib_gennas.proxies.gradients import layers
+from naslib_gennas.proxies.gradients import weights
 
 
-@proxy("l2_norm")
+@proxy("l2_norm", kinds=("cnn", "rnn"))
 def l2_norm(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     """Sum over layers of the Euclidean norm of the weight (a control in the code of arXiv:2101.08134)."""
-    return sum(float(layer.weight.detach().norm()) for layer in layers(network))
+    return sum(float(weight.detach().norm()) for weight in weights(network))

@@ -18,9 +18,7 @@ from naslib_gennas.proxies.gradients import random_labels
 PENALTY = 2.0
 
 
-def trace_norm(
-    logits: torch.Tensor, parameters: Sequence[torch.Tensor], labels: torch.Tensor, differentiable: bool = False
-) -> torch.Tensor:
+def trace_norm(logits: torch.Tensor, parameters: Sequence[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
     """The estimate of the kernel's trace norm: |gradient of the batch's summed loss|^2 / images.
 
     For labels drawn uniformly its mean is that of g' K g / images, with K the kernel of the class scores and g the
@@ -28,14 +26,13 @@ def trace_norm(
 
     Args:
         logits: (images, classes).
-        parameters: of the network.
+        parameters: of the network; those that the scores do not depend on count as zeros.
         labels: (images,).
-        differentiable: whether the estimate itself is to be differentiated.
     """
     total = F.cross_entropy(logits, labels, reduction="sum")
-    gradients = torch.autograd.grad(total, list(parameters), create_graph=differentiable, allow_unused=True)
+    gradients = torch.autograd.grad(total, list(parameters), allow_unused=True)
     squares = [gradient.pow(2).sum() for gradient in gradients if gradient is not None]
-    return torch.stack(squares).sum() / len(logits)
+    return torch.stack(squares or [logits.new_zeros(())]).sum() / len(logits)
 
 
 def objective(trace: torch.Tensor, limit: float) -> torch.Tensor:

@@ -11,7 +11,7 @@ from naslib_gennas.proxies.base import proxy
 from naslib_gennas.proxies.gradients import weight_gradients
 
 
-@proxy("snip")
+@proxy("snip", kinds=("cnn", "rnn"))
 def snip(network: StagedNetwork, inputs: torch.Tensor, seed: int, labels: Optional[torch.Tensor] = None) -> float:
     """Sum over weights of |w * dL/dw|: SNIP's connection sensitivity (arXiv:1810.02340, section 4.1) as a score of the
     whole network (arXiv:2101.08134, equation 1)."""

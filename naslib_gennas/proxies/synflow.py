@@ -10,10 +10,10 @@ from torch import nn
 
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.base import proxy
-from naslib_gennas.proxies.gradients import layers
+from naslib_gennas.proxies.gradients import weights
 
 
-@proxy("synflow")
+@proxy("synflow", kinds=("cnn", "rnn"))
 def synflow(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     """log of the sum over weights of |w * dR/dw| (arXiv:2006.05467, algorithm 1; arXiv:2101.08134, equation 1).
 
@@ -24,7 +24,7 @@ def synflow(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     return math.log(total) if total > 0 else -math.inf
 
 
-@proxy("logsynflow")
+@proxy("logsynflow", kinds=("cnn", "rnn"))
 def logsynflow(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     """Sum over weights of |w| * log(dR/dw + 1): synflow, its gradients tamed (FreeREA, arXiv:2207.05135, section 3)."""
     return sum(float((weight.abs() * gradient.log1p()).sum()) for weight, gradient in _flow(network, inputs))
@@ -37,10 +37,12 @@ def _flow(network: StagedNetwork, inputs: torch.Tensor) -> Iterator[Tuple[torch.
             network.set_submodule(name, nn.Identity())
     network.double()
     with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.abs_()
-    weights = [layer.weight for layer in layers(network)]
-    ones = torch.ones_like(inputs[:1], dtype=torch.float64)
-    for weight, gradient in zip(weights, torch.autograd.grad(network.logits(ones).sum(), weights, allow_unused=True)):
+        for value in (*network.parameters(), *network.buffers()):
+            value.abs_()
+    of_layers = weights(network)
+    # One image, or one word: in longer sequences of ones the gates of recurrent cells are saturated, and nothing flows.
+    ones = torch.ones_like(inputs[:1, :1] if inputs.dim() == 3 else inputs[:1], dtype=torch.float64)
+    flow = torch.autograd.grad(network.logits(ones).sum(), of_layers, allow_unused=True)
+    for weight, gradient in zip(of_layers, flow):
         if gradient is not None:
             yield weight.detach(), gradient

@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.base import proxy
+from naslib_gennas.proxies.base import WHOLE, proxy
 from naslib_gennas.proxies.initialisation import gaussian
 from naslib_gennas.randomness import generator
 
 STEP = 1e-2
 
 
-@proxy("zen")
+@proxy("zen", profile=WHOLE.replace(name="zen", images=16))
 def zen(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     """log E|f(x) - f(x + 0.01 e)| + sum over BatchNorms of log sqrt(mean variance) (arXiv:2102.01063, algorithm 1).
 

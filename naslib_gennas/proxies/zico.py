@@ -9,7 +9,8 @@ import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.base import WHOLE, proxy
-from naslib_gennas.proxies.gradients import layers, loss
+from naslib_gennas.proxies.gradients import loss
+from naslib_gennas.proxies.gradients import weights as weights_of
 
 # Two batches of 64, as the paper's NAS-Bench-201 experiments use.
 BATCHES = 2
@@ -19,7 +20,7 @@ BATCHES = 2
 def zico(network: StagedNetwork, inputs: torch.Tensor, seed: int, labels: Optional[torch.Tensor] = None) -> float:
     """Sum over layers of the logarithm of the sum over weights of mean|g| / std(g), over batches (arXiv:2301.11300,
     section 3); the batch is halved to make two."""
-    weights = [layer.weight for layer in layers(network)]
+    weights = weights_of(network)
     found: List[List[torch.Tensor]] = []
     for index, part in enumerate(inputs.chunk(BATCHES)):
         start = index * len(part)
