@@ -623,7 +623,8 @@ def search(
         _search_nasi(space, evaluations, nu, truth, seed, inputs, profile, device, out, json)
         return
     if method == "rlnas":
-        proxy, method = "rlnas", "evolution"
+        # One supernet scores them all; a larger one for the finalists would be another search.
+        proxy, method, finalists = "rlnas", "evolution", finalists or 0
     console = output(json)
     again = "the same command again goes on from there."
     with progress_bar(console, f"Searching {space}") as advance, computing(scheduler, workers) as executor:

@@ -148,8 +148,7 @@ def paths(cell: SuperCell, choice: Choice) -> Iterator[Tuple[int, str, int]]:
     """(edge, operation, on how many of the cell's input-to-output paths it lies) of every edge on at least one."""
     live = [
         (index, source, target, name)
-        for index, (source, target) in enumerate(cell.edges)
-        for name, _ in choice[cell.kind][index]
+        for index, ((source, target), name) in enumerate(zip(cell.edges, choice[cell.kind]))
         if name != "none"
     ]
     into: Dict[int, int] = {node: 1 for node in cell.inputs}

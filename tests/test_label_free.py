@@ -74,20 +74,6 @@ def test_its_mean_over_random_labels_is_the_kernels_trace(kernel: Any) -> None:
     assert expected == pytest.approx(trace / 5, rel=0.2)  # class scores are nearly alike at the start
 
 
-def test_the_trace_norm_can_be_differentiated() -> None:
-    network, batch = small_classifier(), torch.randn(4, 3, 6, 6, dtype=torch.float64)
-    labels = torch.tensor([0, 1, 2, 3])
-    scale = torch.tensor(1.3, dtype=torch.float64, requires_grad=True)
-
-    def trace(at: torch.Tensor) -> torch.Tensor:
-        return trace_norm(network(batch) * at, list(network.parameters()), labels, differentiable=True)
-
-    (slope,) = torch.autograd.grad(trace(scale), scale)
-    step = 1e-5
-    rise = (trace(scale.detach() + step) - trace(scale.detach() - step)) / (2 * step)
-    assert float(slope) == pytest.approx(float(rise.detach()), rel=1e-5)
-
-
 def test_the_limit_turns_the_objective_around() -> None:
     assert [float(objective(torch.tensor(t), 2.0)) for t in (1.0, 2.0, 3.0)] == [1.0, 2.0, 1.0]
     batch = images.load("noise", 8, 8)
@@ -220,11 +206,10 @@ def test_an_ensemble_scores_one_architecture_at_a_time() -> None:
 @pytest.mark.parametrize("space, nu", [("nasbench201", "adaptive"), ("nasbench201", "fixed"), ("darts", "adaptive")])
 def test_nasi_search_gives_an_architecture_and_repeats_itself(space: str, nu: str) -> None:
     state = torch.get_rng_state()
-    steps = 1 if space == "darts" else 3  # an ascent over all of DARTS's operations takes its time
+    steps = 12  # with fewer draws nothing moves
     found = nasi_search.search(space, steps=steps, nu=nu, profile=SMALL, seed=1)
-    if space != "darts":
-        again = nasi_search.search(space, steps=steps, nu=nu, profile=SMALL, seed=1)
-        assert found.arch == again.arch and found.draws == again.draws
+    again = nasi_search.search(space, steps=steps, nu=nu, profile=SMALL, seed=1)
+    assert found.arch == again.arch and found.draws == again.draws
     assert torch.equal(torch.get_rng_state(), state)
     parsed = spaces.get(space).parse(found.arch)
     assert spaces.get(space).untrainable(parsed) is None
@@ -236,10 +221,15 @@ def test_nasi_search_gives_an_architecture_and_repeats_itself(space: str, nu: st
 
 def test_nasi_search_climbs() -> None:
     """Without a limit the trace norm of what is drawn grows."""
-    profile = SMALL.replace(channels=8, images=16)
-    found = nasi_search.search("nasbench201", steps=60, nu=1e9, profile=profile)
+    found = nasi_search.search("nasbench201", steps=150, nu=1e9, profile=SMALL.replace(images=16))
     traces = [draw.trace for draw in found.draws]
-    assert np.median(traces[-20:]) > 1.5 * np.median(traces[:20])
+    assert np.median(traces[-30:]) > 2 * np.median(traces[:30])
+
+
+def test_nasi_search_stays_below_its_limit() -> None:
+    found = nasi_search.search("nasbench201", steps=150, nu=20.0, profile=SMALL.replace(images=16))
+    free = nasi_search.search("nasbench201", steps=150, nu=1e9, profile=SMALL.replace(images=16))
+    assert np.median([draw.trace for draw in found.draws[-30:]]) < 0.5 * np.median([d.trace for d in free.draws[-30:]])
 
 
 def test_nasi_search_refuses_what_makes_no_sense() -> None:

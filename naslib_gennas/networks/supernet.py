@@ -1,13 +1,12 @@
 """Supernets: networks that hold every architecture of a cell search space at once, their weights shared.
 
-A forward pass is told what each edge of a cell does. One operation an edge is a single path (RLNAS); operations with
-factors are a mixture (NASI's relaxation).
+A forward pass is told what each edge of a cell does: one operation or none, a single path of the supernet.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -18,10 +17,8 @@ from naslib_gennas.networks.cells import CellPlan, FactorizedReduce, Genotype, c
 from naslib_gennas.networks.darts import reductions
 from naslib_gennas.networks.nasbench201 import NasBench201Network
 
-#: What an edge does: operations, each with a factor on its output (None: 1).
-EdgeChoice = Sequence[Tuple[str, Optional[torch.Tensor]]]
-#: The edges of one kind of cell, in the supernet's order.
-CellChoice = Sequence[EdgeChoice]
+#: What each edge of one kind of cell does, in the supernet's order.
+CellChoice = Sequence[str]
 #: By kind of cell.
 Choice = Mapping[str, CellChoice]
 
@@ -48,18 +45,17 @@ class SuperCell(nn.Module):
         """The values of all nodes; those that nothing reaches are left out."""
         rectified: Dict[int, torch.Tensor] = {}
         for index, (source, target) in enumerate(self.edges):
-            for name, factor in choice[index]:
-                if name == "none" or source not in values:
-                    continue
-                value = values[source]
-                if self.rectifies(index, name):
-                    if source not in rectified:
-                        rectified[source] = F.relu(value)
-                    value = rectified[source]
-                bank = self.banks[index]
-                value = bank[name](value) if name in bank else value
-                value = value if factor is None else factor * value
-                values[target] = values[target] + value if target in values else value
+            name = choice[index]
+            if name == "none" or source not in values:
+                continue
+            value = values[source]
+            if self.rectifies(index, name):
+                if source not in rectified:
+                    rectified[source] = F.relu(value)
+                value = rectified[source]
+            bank = self.banks[index]
+            value = bank[name](value) if name in bank else value
+            values[target] = values[target] + value if target in values else value
         return values
 
     def rectifies(self, index: int, name: str) -> bool:
@@ -143,7 +139,7 @@ class Supernet201(Supernet):
         return self.frame.classifier(self.frame.last(x).mean((2, 3)))
 
     def choice(self, arch: Any) -> Choice:
-        return {"cell": [[(name, None)] for name in arch]}
+        return {"cell": list(arch)}
 
 
 # ---------------------------------------------------------------------------------------------------------------- DARTS
@@ -219,8 +215,8 @@ class SupernetDarts(Supernet):
         assert isinstance(arch, Genotype)
         return {"normal": self._cell_choice(arch.normal), "reduce": self._cell_choice(arch.reduce)}
 
-    def _cell_choice(self, plan: CellPlan) -> List[List[Tuple[str, Optional[torch.Tensor]]]]:
-        found: List[List[Tuple[str, Optional[torch.Tensor]]]] = [[] for _ in SuperCellDarts.edges]
+    def _cell_choice(self, plan: CellPlan) -> List[str]:
+        found = ["none"] * len(SuperCellDarts.edges)
         for index, (name, source) in enumerate(plan.edges):
-            found[SuperCellDarts.edges.index((source, 2 + index // 2))].append((name, None))
+            found[SuperCellDarts.edges.index((source, 2 + index // 2))] = name
         return found
