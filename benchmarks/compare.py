@@ -1,99 +1,142 @@
-"""Every proxy on every space with ground truth: the tables of the documentation.
+"""Every proxy on every space with ground truth: the tables of docs/compare.md.
 
-    python benchmarks/compare.py DATA OUT [--spaces nasbench201 nasbench101 ...] [--n 300] [--proxies a,b,c]
+    python benchmarks/compare.py score --data FOLDER --out OUT [--space SPACE] [--n 300] [--proxies a,b,c]
+    python benchmarks/compare.py table --data FOLDER --out OUT [--space SPACE]
 
-DATA is a folder with the ground truth files (``benchmarks/``) and the published figures (``reference/``). Scores are
-kept in OUT/scores.sqlite, so an interrupted run goes on, and one proxy more costs no other again. Each table is
-OUT/SPACE-COLUMN/report.html and a Markdown table on stdout, with the published Kendall tau beside ours where there is
-one.
+FOLDER holds `benchmarks/` (ground truth) and `reference/` (published figures). The architectures are the first ones of
+the subset `report` of benchmarks/frontier.py, on which no setting was chosen. `score` keeps scores in
+OUT/scores.sqlite: what is there is not computed again, an interrupted run goes on, and a proxy more costs no other.
+`table` prints Markdown from what is there, with the published figures beside ours; each row says how many
+architectures it is about.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+from collections import Counter
 from pathlib import Path
-from typing import Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from naslib_gennas import comparison_report
-from naslib_gennas.comparison import Comparison, compare
+import torch
+from frontier import subset
+
+from naslib_gennas import engine, metrics, spaces
+from naslib_gennas.store import Store
 
 CNN = (
-    "gennas-combo,gennas-combo@paper,params,flops,grad_norm,snip,grasp,fisher,synflow,logsynflow,jacob_cov,naswot,zen,"
-    "epe_nas,l2_norm,plain,zico,swap,swap_reg,az_expressivity,az_progressivity,az_trainability,az_nas,meco,ntk_cond,"
-    "linear_regions,nasi,nasi-ada,vote:synflow+jacob_cov+snip,ranksum:gennas-combo+naswot"
+    "gennas-combo,params,flops,l2_norm,synflow,logsynflow,jacob_cov,naswot,grad_norm,snip,fisher,plain,epe_nas,zen,zico,"
+    "grasp,swap,swap_reg,az_expressivity,az_progressivity,az_trainability,az_complexity,meco,ntk_cond,linear_regions,nasi"
 )
-RNN = "gennas-nlp-combo,params"
-#: Space -> (truth file, architectures at the most, proxies, column -> where the paper's tables have it).
-SPACES: Dict[str, Tuple[str, int, str, Dict[str, Tuple[str, str]]]] = {
+RNN = "gennas-nlp-combo,params,l2_norm,synflow,logsynflow,grad_norm,snip,plain,jacob_cov"
+#: Space -> (architectures, proxies, data set -> its name in the paper's tables).
+SPACES: Dict[str, Tuple[int, str, Dict[str, Tuple[str, str]]]] = {
     "nasbench201": (
-        "nasbench201.csv",
         300,
         CNN + ",rlnas",
         {
-            "cifar10_test_acc": ("nasbench201", "CIFAR-10"),
-            "cifar100_test_acc": ("nasbench201", "CIFAR-100"),
-            "ImageNet16-120_test_acc": ("nasbench201", "ImageNet16-120"),
+            "cifar10": ("nasbench201", "CIFAR-10"),
+            "cifar100": ("nasbench201", "CIFAR-100"),
+            "ImageNet16-120": ("nasbench201", "ImageNet16-120"),
         },
     ),
     "nasbench101": (
-        "nasbench101.json",
         300,
         CNN,
-        {
-            "gennas_500.cifar10_test_acc": ("nasbench101", "CIFAR-10"),
-            "gennas_500.imagenet_acc": ("nasbench101", "ImageNet"),
-        },
+        {"cifar10": ("nasbench101", "CIFAR-10"), "imagenet": ("nasbench101", "ImageNet")},
     ),
-    "darts": ("darts.csv", 100, CNN + ",rlnas", {"": ("", "")}),
-    "transnas-micro": ("transnas101_micro.csv", 100, CNN, {"": ("", "")}),
-    "nasbenchnlp": ("nasbench_nlp.json.gz", 100, RNN, {"": ("", "")}),
+    "darts": (100, CNN + ",rlnas", {"cifar10": ("", "")}),
+    "transnas-micro": (100, CNN, {"class_scene": ("", ""), "class_object": ("", "")}),
+    "nasbenchnlp": (100, RNN, {"ptb": ("nasbench_nlp", "PTB")}),
 }
+#: Names of the paper's tables -> what they are here.
+FIGURES = (("spearman", "rho"), ("kendall_tau", "tau"), ("retrieval_at_top10pct", "top"))
 
 
-def published(figures: Dict, where: Tuple[str, str], proxy: str) -> Optional[float]:
-    """Kendall's tau of a proxy in the paper's tables, where it is there."""
-    name = proxy.partition("@")[0]
-    name = name[len("gennas-") :] if name.startswith("gennas-") else name
-    return figures.get(where[0], {}).get(where[1], {}).get(name)
+def published(figures: Dict[str, Any], where: Tuple[str, str], proxy: str) -> str:
+    """What the GenNAS paper reports of a proxy, where it does."""
+    name = proxy.replace("gennas-nlp-", "").replace("gennas-", "")
+    found = [(short, figures[key].get(where[0], {}).get(where[1], {}).get(name)) for key, short in FIGURES]
+    return ", ".join(f"{short} {value:.2f}" for short, value in found if value is not None)
 
 
-def table(result: Comparison, figures: Dict, where: Tuple[str, str]) -> str:
-    """The comparison in Markdown."""
-    heads = (*comparison_report.heads(result), "published tau")
-    lines = [" | ".join(("", *heads, "")).strip(), "|" + " --- |" * len(heads)]
-    for column in result.columns:
-        if column.problem:
-            continue
-        cells = [" ".join(filter(None, cell)) for cell in comparison_report.cells(result, column)]
-        known = published(figures, where, column.name)
-        lines.append("| " + " | ".join([column.name, *cells, "" if known is None else f"{known:.2f}"]) + " |")
-    return "\n".join(lines)
+def score(asked: argparse.Namespace) -> None:
+    with Store(asked.out / "scores.sqlite") as store:
+        for space in asked.space or SPACES:
+            most, usual, _ = SPACES[space]
+            archs = [row["arch"] for row in subset(space, "report", asked.data)][: asked.n or most]
+            for name in (asked.proxies or usual).split(","):
+                records = list(engine.score_many(space, iter(archs), name, workers=asked.workers, store=store))
+                new = [record.seconds for record in records if not record.reused and record.seconds]
+                print(f"{space} {name}: {len(records)} scored, {len(new)} now, {sum(new):.1f} core-seconds", flush=True)
 
 
-def main() -> None:
+def stored(space: str, rows: List[Dict[str, Any]], name: str, store: Store) -> List[engine.Record]:
+    """The scores of the first architectures, as far as they are in the store."""
+    found = spaces.get(space)
+    keys = {row["key"] for row in store.rows(space=space, proxy=name)}
+    archs = []
+    for row in rows:
+        arch = found.parse(row["arch"])
+        if found.key(arch) not in keys and not found.untrainable(arch):
+            break
+        archs.append(arch)
+    if not keys:
+        return []
+    return list(engine.score_many(found, iter(archs), name, workers=1, store=store))
+
+
+def table(asked: argparse.Namespace) -> None:
+    figures = json.loads((asked.data / "reference/paper_tables.json").read_text())
+    with Store(asked.out / "scores.sqlite") as store:
+        for space in asked.space or SPACES:
+            most, usual, columns = SPACES[space]
+            rows = subset(space, "report", asked.data)[:most]
+            scored = {name: stored(space, rows, name, store) for name in (asked.proxies or usual).split(",")}
+            for column, where in columns.items():
+                print(f"\n### {space}, {column}\n")
+                print("| proxy | n | Spearman rho | Kendall tau | top 10% | core-seconds | not ok | published |")
+                print("| --- " * 8 + "|")
+                for name, records in scored.items():
+                    if records:
+                        print(line(name, records, rows, column, published(figures, where, name)), flush=True)
+
+
+def line(name: str, records: List[engine.Record], rows: List[Dict[str, Any]], column: str, known: str) -> str:
+    """A proxy's row of a table."""
+    pairs = [(record.score, row["truth"].get(column)) for record, row in zip(records, rows)]
+    scores, truth = zip(*[(score, value) for score, value in pairs if value is not None])
+    costs = {record.key: record.seconds for record in records if record.status != "untrainable"}
+    bad = Counter(record.status for record in records if record.status != "ok")
+    measured = (metrics.spearman(scores, truth), metrics.kendall(scores, truth), metrics.retrieval(scores, truth, 10.0))
+    cells: List[str] = [name, str(len(scores)), *map(two, measured), f"{sum(costs.values()) / len(costs):.2g}"]
+    return "| " + " | ".join([*cells, ", ".join(f"{n} {status}" for status, n in bad.items()), known]) + " |"
+
+
+def two(estimate: metrics.Estimate) -> str:
+    """An estimate with two digits, as the published figures have."""
+    if math.isnan(estimate.value):
+        return "n/a"
+    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+
+
+def main(arguments: Optional[List[str]] = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--spaces", nargs="+", default=list(SPACES), choices=list(SPACES))
-    parser.add_argument("--n", type=int)
-    parser.add_argument("--proxies")
-    parser.add_argument("--workers", type=int)
-    asked = parser.parse_args()
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("score", "table"):
+        command = commands.add_parser(name)
+        command.add_argument("--data", type=Path, required=True)
+        command.add_argument("--out", type=Path, required=True)
+        command.add_argument("--space", nargs="+", choices=list(SPACES))
+        command.add_argument("--proxies")
+        if name == "score":
+            command.add_argument("--n", type=int)
+            command.add_argument("--workers", type=int)
+    asked = parser.parse_args(arguments)
+    torch.set_num_threads(1)
     asked.out.mkdir(parents=True, exist_ok=True)
-    figures = json.loads((asked.data / "reference/paper_tables.json").read_text())["kendall_tau"]
-    for space in asked.spaces:
-        file, most, usual, columns = SPACES[space]
-        for column, where in columns.items():
-            truth = str(asked.data / "benchmarks" / file) + (f":{column}" if column else "")
-            names = (asked.proxies or usual).split(",")
-            store = asked.out / "scores.sqlite"
-            result = compare(space, names, asked.n or most, truth=truth, workers=asked.workers, store=store)
-            comparison_report.write(result, asked.out / f"{space}-{column or 'usual'}")
-            print(f"\n## {space}, {result.truth['column'] if result.truth else ''}, n = {result.n}\n")
-            print(table(result, figures, where), flush=True)
-            for note in comparison_report.notes(result):
-                print(f"- {note}")
+    {"score": score, "table": table}[asked.command](asked)
 
 
 if __name__ == "__main__":

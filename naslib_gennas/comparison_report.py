@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BEST = "#1f6fb4"
+#: With more proxies than this, most points of the cost plot have the number of their row for a name.
+NAMED = 10
 ESTIMATES = ("spearman", "kendall", "retrieval", "difference")
 COLUMNS = (
     "proxy",
@@ -153,6 +155,7 @@ def render(comparison: Comparison) -> str:
             f"{comparison.inputs or 'as each proxy usually has them'}{known}.",
             notes=notes(comparison),
             heads=heads(comparison),
+            numbered=len(comparison.columns) > NAMED,
             rows=[
                 {
                     "proxy": column.name,
@@ -248,8 +251,11 @@ def _cost_figure(comparison: Comparison) -> str:
     axis.grid(alpha=0.3, which="both")
     made.canvas.draw()  # places the axes, which the labels go by
     taken: List[Tuple[float, float, float, float]] = []
+    numbers = {column.name: str(number) for number, column in enumerate(comparison.columns, start=1)}
     for column, rho in sorted(shown, key=lambda one: one[0].name not in comparison.front):
-        _label(axis, column.name, (column.seconds, rho.value), _colour(comparison, column), taken)
+        named = len(comparison.columns) <= NAMED or column.name in comparison.front
+        text = column.name if named else numbers[column.name]
+        _label(axis, text, (column.seconds, rho.value), _colour(comparison, column), taken)
     return _inline(made)
 
 

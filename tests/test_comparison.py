@@ -185,6 +185,17 @@ def test_a_broken_file_is_named_with_its_line(tmp_path: Path, code: str, message
         proxies.load_file(tmp_path / "absent.py")
 
 
+def test_noise_for_images_is_an_option_of_every_proxy(truth: Path) -> None:
+    names = ["jacob_cov", "snip", "gennas-combo"]
+    photos, noise = (
+        compare("nasbench201", names, 4, truth=truth, profile=FAST, workers=1, inputs=inputs)
+        for inputs in ("photos", "noise")
+    )
+    assert {column.settings["inputs"] for column in noise.columns} == {"noise"}
+    assert all(a.scores != b.scores for a, b in zip(photos.columns, noise.columns))
+    assert "--inputs noise" in comparison_report.command(noise)
+
+
 def test_fewer_than_ten_architectures_are_too_few_to_say_much(truth: Path) -> None:
     found = compare("nasbench201", ["params"], 5, truth=truth, profile=FAST, workers=1)
     assert any("Only 5 architectures" in note for note in comparison_report.notes(found))
@@ -253,8 +264,9 @@ def test_the_report_opens_in_a_browser(result: Comparison, tmp_path: Path, width
             "</body>",
             "<script>const small=[...document.querySelectorAll('p,td,th,pre')]"
             ".filter(e => parseFloat(getComputedStyle(e).fontSize) < 14).length;"
+            "const names=Math.min(...[...document.querySelectorAll('td:first-child')].map(e => e.clientWidth));"
             "const broken=[...document.images].filter(i => !i.complete || !i.naturalWidth).length;"
-            "document.title=JSON.stringify([innerWidth, document.documentElement.scrollWidth, small, broken])"
+            "document.title=JSON.stringify([innerWidth, document.documentElement.scrollWidth, small, broken, names])"
             "</script></body>",
         ),
         encoding="utf-8",
@@ -272,8 +284,9 @@ def test_the_report_opens_in_a_browser(result: Comparison, tmp_path: Path, width
     )
     assert "CONSOLE" not in done.stderr
     title = done.stdout.split("<title>")[1].split("</title>")[0]
-    inner, scrolled, small, broken = json.loads(title)
+    inner, scrolled, small, broken, names = json.loads(title)
     assert (inner, small, broken) == (width, 0, 0)
+    assert names >= 100  # no name is broken into letters
     assert scrolled <= width  # tables scroll inside the page, the page does not
 
 
