@@ -500,7 +500,7 @@ def _write(found: Found, folder: Path) -> None:
 
 
 def plot(found: Found, path: Union[str, Path]) -> Path:
-    """Draw the incumbent's score, true value and regret against evaluations and against seconds."""
+    """Draw the score, true value and regret of the best so far by evaluations and by seconds; a star: the finalist."""
     quantities = [("best_score", "score of the best")]
     if found.truth is not None and any(step.truth is not None for step in found.course.steps):
         quantities += [("best_truth", found.truth.column), ("regret", f"regret to {found.truth.best:.2f}")]
@@ -512,9 +512,14 @@ def plot(found: Found, path: Union[str, Path]) -> Path:
                 rows = [row for row in _rows(course, found.truth) if row[key] is not None and math.isfinite(row[key])]
                 x, y = [row[along] for row in rows], [row[key] for row in rows]
                 axis.step(x, y, where="post", color=colour, label=course.method)
+                chosen = _plain(course, found.truth)
+                end = {"best_truth": chosen["best"]["truth"], "regret": chosen["regret"]}.get(key)
+                if course.finalists and end is not None:
+                    place = len(course.steps) if along == "evaluation" else course.wall_seconds
+                    axis.plot(place, end, "*", color=colour, markersize=10, label=f"{course.method}, finalist")
             axis.grid(alpha=0.3)
             axis.set_xlabel("evaluations" if along == "evaluation" else "seconds")
         line[0].set_ylabel(label, fontsize=9)
-    axes[0, 0].legend(frameon=False, fontsize=9)
+    axes[-1, 0].legend(frameon=False, fontsize=9)
     made.suptitle(f"{found.settings['proxy']} on {found.settings['space']}, seed {found.settings['seed']}", fontsize=10)
     return report.save(made, path)
