@@ -14,7 +14,7 @@ import torch
 from naslib_gennas import images, truth
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.plugin import compat
-from naslib_gennas.spaces.naslib_graph import NaslibSpace, Spec, names
+from naslib_gennas.spaces.naslib_graph import TABLE, NaslibSpace, Spec, names, row_of
 
 _DATASETS_201 = {
     "cifar10": "nb201_cifar10_full_training.pickle",
@@ -28,6 +28,7 @@ _FILES: Mapping[str, Sequence[str]] = {
     "transbench101_micro": ["transnas-bench_v10141024.pth"],
     "transbench101_macro": ["transnas-bench_v10141024.pth"],
     "nlp": ["nbnlp_v01", "nb_nlp.pickle"],
+    "asr": ["nb-asr-info.pickle"],
 }
 
 # The modules of NASLib that hold the function which makes data loaders, under the name they took it by.
@@ -120,6 +121,11 @@ def prototype(name: str, dataset: str) -> Any:
 
     if name not in names():
         raise InputError(f"config key 'search_space': unknown space '{name}'{suggest(name, names())}")
+    if row_of(name).valid is None:
+        raise InputError(
+            f"config key 'search_space': NASLib can neither sample nor query {name}; make a graph of it runnable (a "
+            "stem for 3 channels, one operation an edge) and score that: GenNASPredictor().query(graph)"
+        )
     if name == "nasbench201" and dataset not in _DATASETS_201:
         raise InputError(f"config key 'dataset': unknown data set '{dataset}'{suggest(dataset, _DATASETS_201)}")
     if name in spaces.supported_search_spaces:
@@ -147,7 +153,11 @@ def dataset_api(name: str, dataset: str) -> Any:
             )
     try:
         return utils.get_dataset_api(name, dataset)
-    except (AssertionError, ImportError, NotImplementedError, OSError) as error:
+    except NotImplementedError as error:
+        raise InputError(
+            f"NASLib has no benchmark of {name} on {dataset}: there is no accuracy to compare with or to query"
+        ) from error
+    except (AssertionError, ImportError, OSError, ValueError) as error:
         raise InputError(f"{name} on {dataset}: {' '.join(str(error).split()) or type(error).__name__}") from error
 
 
@@ -158,7 +168,8 @@ def read_truth(text: str, space: NaslibSpace) -> Dict[Spec, float]:
         InputError: the table does not fit the space.
     """
     if space.row.from_native is None:
-        raise InputError(f"truth '{text}': tables are read for nasbench101 and nasbench201, not for {space.row.name}")
+        known = sorted({row.name for row in TABLE if row.from_native is not None})
+        raise InputError(f"truth '{text}': tables are read for {', '.join(known)}, not for {space.row.name}")
     own = space.own_space()
     table = truth.load(text, own)
     return {space.row.from_native(own.parse(arch)): table.better(value) for arch, value in table.texts.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 import tempfile
@@ -22,6 +23,10 @@ GENNAS_KEYS = {
     "gennas_steps": "steps",
     "gennas_network": "network",
 }
+
+
+#: Keys of ours that one runner reads for itself.
+OTHER_KEYS = ("gennas_task", "gennas_search_seconds")
 
 
 def read(argv: Sequence[str], kind: str, defaults: Mapping[str, Any], choices: Mapping[str, Sequence[str]]) -> Any:
@@ -47,6 +52,11 @@ def read(argv: Sequence[str], kind: str, defaults: Mapping[str, Any], choices: M
         content["seed"] = _int(args.seed)
     merged = override(_merge(defaults, content), args.opts or [])
     args.opts = []
+    ours = (*GENNAS_KEYS, *OTHER_KEYS)
+    for key in itertools.chain(merged, *(section for section in merged.values() if isinstance(section, dict))):
+        if str(key).startswith("gennas") and key not in ours:
+            raise InputError(f"config key '{key}' is none of naslib-gennas{suggest(str(key), ours)}")
+    _check_types(merged, defaults)
     for key, known in choices.items():
         given = merged.get(key, [])
         for value in given if isinstance(given, list) else [given]:
@@ -147,6 +157,19 @@ def _merge(defaults: Mapping[str, Any], content: Mapping[str, Any]) -> Dict[str,
         usual = merged.get(key)
         merged[key] = {**usual, **value} if isinstance(usual, dict) and isinstance(value, dict) else value
     return merged
+
+
+def _check_types(content: Mapping[str, Any], usual: Mapping[str, Any]) -> None:
+    """Refuse a value that is of another type than the usual one of its key."""
+    names = {int: "a whole number", float: "a number", str: "a text", list: "a list", dict: "a section of keys"}
+    for key, like in usual.items():
+        value = content.get(key, like)
+        if isinstance(like, dict) and isinstance(value, dict):
+            _check_types(value, like)
+        elif not isinstance(like, bool) and not (
+            type(value) is type(like) or (type(like) is float and type(value) is int)
+        ):
+            raise InputError(f"config key '{key}' is {value!r}; it takes {names[type(like)]}, like {like!r}")
 
 
 def override(content: Dict[str, Any], opts: Sequence[str]) -> Dict[str, Any]:

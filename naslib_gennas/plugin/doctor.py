@@ -44,6 +44,7 @@ DATA_FILES = {
     "nb301_full_training.pickle": "nasbench301 (trained architectures)",
     "transnas-bench_v10141024.pth": "transbench101_micro and transbench101_macro",
     "nb_nlp.pickle": "nlp",
+    "nb-asr-info.pickle": "asr",
     "zc_nasbench201.json": "nasbench201 (published zero-cost scores)",
     "zc_nasbench101.json": "nasbench101 (published zero-cost scores)",
 }

@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence
 import numpy as np
 from scipy import stats
 
+from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import compat
 from naslib_gennas.plugin.benchmark import Benchmark
 from naslib_gennas.spaces.naslib_graph import Spec
@@ -67,6 +68,20 @@ def write_results(path: Path, config: Any, results: Sequence[Mapping[str, Any]])
 
 def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def require_network(benchmark: Benchmark) -> None:
+    """Refuse a space whose graphs have no network: NASLib's ZeroCost cannot take them.
+
+    Raises:
+        InputError: it is one of those.
+    """
+    row = benchmark.space.row
+    if not row.stages:
+        raise InputError(
+            f"{row.name}: NASLib has encodings of its architectures only, and ZeroCost needs networks; "
+            "naslib_gennas.plugin.predictors with predictor: gennas_combo scores ours of the same architectures"
+        )
 
 
 class LightPredictorEvaluator(PredictorEvaluator):
@@ -132,6 +147,7 @@ class LightZeroCostEvaluator(ZeroCostPredictorEvaluator):
 
     def __init__(self, predictor: Any, config: Any, benchmark: Benchmark, specs: Sequence[Spec]) -> None:
         super().__init__(predictor, config=config, use_zc_api=False)
+        require_network(benchmark)
         self.benchmark = benchmark
         self.specs = list(specs)
 
@@ -180,6 +196,7 @@ class ZeroCostOfLists(Predictor):
 
     def __init__(self, method_type: str, benchmark: Benchmark, loader: Any) -> None:
         super().__init__()
+        require_network(benchmark)
         self.method_type = method_type
         self.benchmark = benchmark
         self.loader = loader

@@ -371,6 +371,18 @@ def names() -> List[str]:
     return sorted({row.name for row in TABLE})
 
 
+def row_of(name: str) -> Taps:
+    """The (first) row of a search space by the name that NASLib's runners have for it.
+
+    Raises:
+        InputError: there is none.
+    """
+    for row in TABLE:
+        if row.name == name:
+            return row
+    raise InputError(f"unknown search space '{name}' of NASLib{suggest(name, names())}")
+
+
 def taps_of(graph: Any) -> Taps:
     """The row of the table that fits a graph.
 
@@ -807,10 +819,7 @@ def _maker(space: Any) -> Any:
     """How to make a new graph of a space without an architecture."""
     module = _search_spaces()
     if isinstance(space, str):
-        rows = [row for row in TABLE if row.name == space]
-        if not rows:
-            raise InputError(f"unknown search space '{space}' of NASLib{suggest(space, names())}")
-        return getattr(module, rows[0].space)
+        return getattr(module, row_of(space).space)
     if isinstance(space, (type, partial)):
         return space
     return partial(space.__class__, **options_of(space))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -79,6 +80,23 @@ def test_routes_rank_alike_and_files_are_naslibs(tmp_path: Path, table: Path) ->
     assert len(list((tmp_path / "run").rglob("comparison-3.json"))) == 2
 
 
+@pytest.mark.parametrize(("name", "own"), [("nasbench301", "darts"), ("natsbenchsize", "nats-size")])
+def test_tables_of_other_spaces_are_read(tmp_path: Path, name: str, own: str) -> None:
+    space, rng = base.get(own), np.random.default_rng(0)
+    rows = {space.format(space.sample(rng)): 90 + i / 10 for i in range(7)}
+    path = tmp_path / "table.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("arch", "accuracy"), *rows.items()])
+    content = {"search_space": name, "truth": str(path), "test_size": 4, "train_size_single": 3}
+    config = _write(tmp_path, predictor="gennas_combo", **content, gennas_profile="fast", gennas_steps=1)
+    (found,) = predictors.run(["--config-file", config])
+    assert len(found["full_testpred"]) == 4 and set(found["full_ytest"]) <= set(rows.values())
+    assert np.isfinite(found["spearman"])
+    if name == "natsbenchsize":
+        with pytest.raises(InputError, match="ZeroCost needs networks; naslib_gennas.plugin.predictors"):
+            zc.run(["--config-file", config])
+
+
 def test_model_based_predictors_and_the_few_shot_one(tmp_path: Path, table: Path) -> None:
     shared = {"test_size": 5, "train_size_single": 6, "truth": str(table), "seed": 1, "gennas_search_seconds": 1}
     path = _write(tmp_path, predictors=["gennas", "rf"], **shared, **QUICK)
@@ -101,6 +119,10 @@ def test_model_based_predictors_and_the_few_shot_one(tmp_path: Path, table: Path
         ({"truth": "no-such-file.csv"}, "no such file"),
         ({"search_space": "nasbench301"}, "nb_models_1.0, which NASLib expects at"),
         ({"gennas_profile": "quickest"}, "unknown profile 'quickest'"),
+        ({"gennas_profil": "fast"}, "'gennas_profil' is none of naslib-gennas; did you mean 'gennas_profile'"),
+        ({"test_size": "many"}, "'test_size' is 'many'; it takes a whole number, like 40"),
+        ({"seed": "x"}, "'seed' is 'x'; it takes a whole number"),
+        ({"search_space": "hierarchical"}, "NASLib can neither sample nor query hierarchical; make a graph"),
     ],
 )
 def test_mistakes_in_the_config_are_named(tmp_path: Path, content: Dict[str, Any], word: str) -> None:
