@@ -1,10 +1,10 @@
-"""Every NDS space: sampled networks build, train 100 steps at their record's size, and give finite, distinct scores.
+"""Every NDS space: sampled networks build, train 100 steps, and give finite, distinct scores; memory of a worker.
 
-    python benchmarks/nds.py --n 20 --out nds.csv                     all spaces, the paper's setting
-    python benchmarks/nds.py --n 3 --steps 5 --space nds-pnas         a short look at one
+    python benchmarks/nds.py --n 20 --profile fast --steps 100 --out nds.csv      all spaces
+    python benchmarks/nds.py --n 20 --largest 1 --steps 2 --out memory.csv        memory at the paper's setting
 
-One row a network: score, core-seconds and the peak memory of the process that trained it (a process of its own, so
-that one network's memory is not another's). It ends with code 1 where a space falls short.
+A process a space trains its networks one after another, as a worker does. One row a network: score, core-seconds and
+the peak memory of the process so far. It ends with code 1 where a space falls short.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 
 from naslib_gennas import images, profiles, proxies, spaces
 from naslib_gennas.spaces.base import build
+from naslib_gennas.spaces.nds import CellNet
 
 COLUMNS = ("space", "index", "score", "status", "core_seconds", "peak_megabytes", "parameters", "arch")
 MOST_MEGABYTES = 2000
@@ -30,6 +31,7 @@ MOST_MEGABYTES = 2000
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=20, help="networks a space")
+    parser.add_argument("--largest", type=int, help="train only so many of them, those with the largest feature maps")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, help="training steps, instead of the profile's")
     parser.add_argument("--profile", default="paper")
@@ -43,14 +45,24 @@ def main() -> int:
     for name in options.space:
         space = spaces.get(name)
         rng = np.random.default_rng(options.seed)
+        archs = [space.sample(rng) for _ in range(options.n)]
+        if options.largest:
+            archs = sorted(archs, key=activations, reverse=True)[: options.largest]
         rows = []
-        for index in range(options.n):
-            text = space.format(space.sample(rng))
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                rows.append({"space": name, "index": index, **pool.apply(measure, (name, text, profile)), "arch": text})
-            write(options.out, rows[-1])
+        with multiprocessing.get_context("spawn").Pool(1) as worker:
+            for index, text in enumerate(map(space.format, archs)):
+                measured = worker.apply(measure, (name, text, profile))
+                rows.append({"space": name, "index": index, **measured, "arch": text})
+                write(options.out, rows[-1])
         failed |= not report(name, rows)
     return int(failed)
+
+
+def activations(arch: Any) -> float:
+    """What the size of the feature maps of a network grows with."""
+    if isinstance(arch, CellNet):
+        return arch.width * arch.depth
+    return sum(plan.depth * plan.width / 4**stage for stage, plan in enumerate(arch.stages))
 
 
 def measure(name: str, text: str, profile: profiles.Profile) -> Dict[str, Any]:

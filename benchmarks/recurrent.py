@@ -105,8 +105,11 @@ def compare_products(arguments: argparse.Namespace) -> None:
             assert isinstance(network, RecurrentNetwork)
             sizes = (task.length, batch, task.stages[0].channels)
             alone = runner(products(network, *sizes, True), products(network, *sizes, False), profile)
-            training = partial(loss, entry["recipe"], task, profile, batch)
-            pairs = [(core_seconds(training), core_seconds(alone)) for _ in range(arguments.rounds)]
+            pairs = []
+            for _ in range(arguments.rounds):
+                fresh = spaces.build(SPACE, entry["recipe"], profile, 0)
+                training = partial(regress_sequences, fresh, torch.empty(batch, 0), task, profile, 0)
+                pairs.append((core_seconds(training), core_seconds(alone)))
             trained, multiplied = (min(times) for times in zip(*pairs))
             ratios.append(trained / multiplied)
             print(
@@ -174,7 +177,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--count", type=int, default=10)
     parser.add_argument("--profile", default="paper")
-    parser.add_argument("--steps", type=int, default=10, help="steps of a short training (products)")
+    parser.add_argument("--steps", type=int, default=40, help="steps of a short training (products)")
     parser.add_argument("--rounds", type=int, default=3, help="repetitions, of which the quickest counts (products)")
     parser.add_argument("--scores", type=Path, help="what frontier.py wrote (agreement)")
     arguments = parser.parse_args()
