@@ -100,8 +100,8 @@ class GraphScorer:
 
     Attributes:
         settings: how they are scored.
-        cache: the finished scores, by space, plain-int hash, task and settings; never by graph, since all clones of a
-            NASLib graph are equal to it.
+        cache: the finished scores, by space with its options, plain-int hash, task and settings; never by graph, since
+            all clones of a NASLib graph are equal to it.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -137,7 +137,7 @@ class GraphScorer:
     ) -> Score:
         """The score of an architecture of a NASLib space."""
         proxy = self._proxy(task, space.kind)
-        key = (space.name, str(spec), *self._identity(proxy))
+        key = (space.name, str(sorted(space.options.items())), str(spec), *self._identity(proxy))
         if key not in self.cache:
             reason = space.untrainable(spec)
             if reason:

@@ -651,7 +651,7 @@ class NaslibSpace(SearchSpace[Spec]):
         self._asked = network
         with isolated(0):
             self._blank = self._make()
-        self.row = taps_of(self._blank)
+        self.row, self.options = taps_of(self._blank), options_of(self._blank)
         # Without its network a graph takes one spec after the other; with it, a second one is refused.
         self._blank.instantiate_model = False
         self._parent = copy.deepcopy(self._blank)
