@@ -23,14 +23,15 @@ def score(name, arch, seed=0):
     return proxies.get(name, FAST).score(network, INPUTS, seed)
 
 
-def test_its_first_part_is_the_loss_of_gennas_combo_and_its_last_the_zen_score():
+def test_it_is_made_of_the_loss_of_gennas_combo_two_more_and_the_zen_score_and_meco():
     plus = score("gennas-plus", ARCHS[0])
     first, *others = plus.details["regressions"]
     assert first == pytest.approx(-score("gennas-combo", ARCHS[0]).value)
     assert len(set(others)) == 2 and first not in others
     assert plus.details["zen"] == pytest.approx(score("zen", ARCHS[0]).value)
+    assert plus.details["meco"] == pytest.approx(score("meco", ARCHS[0]).value)
     mean = math.fsum(math.log(loss) for loss in plus.details["regressions"]) / 3
-    assert plus.value == pytest.approx(plus.details["zen"] / 400 - mean)
+    assert plus.value == pytest.approx(plus.details["zen"] / 400 + 0.03 * math.log(plus.details["meco"]) - mean)
 
 
 def test_a_score_is_the_same_again_and_another_with_another_seed():
