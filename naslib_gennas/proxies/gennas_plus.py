@@ -30,8 +30,9 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
     """Minus the mean logarithm of three regression losses, plus Zen-score / 400, plus 0.03 log(MeCo).
 
     The regression loss (arXiv:2108.01899) says how well a network trains, the Zen-score (arXiv:2102.01063) how
-    expressive it is untrained, MeCo (NeurIPS 2023) how independent its channels are: they err in different ways. Three draws of signals, two of `combo` and one of `single`,
-    halve the noise of one. It needs no other architectures to compare with, unlike a sum of ranks.
+    expressive it is untrained, MeCo (NeurIPS 2023) how independent its channels are: they err in different ways. Three
+    draws of signals, two of `combo` and one of `single`, lessen the noise of one. It needs no other architectures to
+    compare with, unlike a sum of ranks.
     """
     chosen = asked or profiles.get()
     trained = [tasks.get(name) for name in TASKS]
