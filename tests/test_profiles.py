@@ -40,6 +40,7 @@ DEEPEST = {
     },
     "transnas-micro": "64-41414-3_33_333",
     "transnas-macro": "64-111124-basic",
+    "nats-size": "64:64:64:64:64",
     "darts": {
         **{
             kind: [[("sep_conv_3x3", node - 1), ("sep_conv_3x3", node - 2)] for node in range(2, 6)]
