@@ -216,10 +216,16 @@ def plot(rows: List[Dict[str, Any]], arguments: argparse.Namespace) -> None:
     from matplotlib.figure import Figure
 
     panels = sorted({(row["space"], row["dataset"]) for row in rows})
-    figure = Figure(figsize=(4.2 * len(panels), 4.2), layout="constrained")
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3.4 * lines + 0.8), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (space, dataset) in zip(np.atleast_1d(figure.subplots(1, len(panels), squeeze=False)[0]), panels):
-        names = sorted({row["name"] for row in rows})
+    grid = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
+    names = sorted({row["name"] for row in rows})
+    handles: Dict[str, Any] = {}
+    for axes, (space, dataset) in zip(grid, panels):
         for index, name in enumerate(names):
             mine = [r for r in rows if (r["space"], r["dataset"], r["name"]) == (space, dataset, name)]
             if mine:
@@ -232,10 +238,11 @@ def plot(rows: List[Dict[str, Any]], arguments: argparse.Namespace) -> None:
                         [np.mean([r["rho"][0] - r["rho"][1] for r in mine])],
                         [np.mean([r["rho"][2] - r["rho"][0] for r in mine])],
                     ],
-                    fmt="o",
+                    fmt="os^Dv"[index // 10 % 5],
                     color=f"C{index % 10}",
                     label=name,
                     capsize=2,
+                    markersize=5,
                 )
         if arguments.data and dataset == "cifar10" and space in ("nasbench201", "nasbench101"):
             entries = _reference(space, arguments.data)
@@ -253,10 +260,11 @@ def plot(rows: List[Dict[str, Any]], arguments: argparse.Namespace) -> None:
         axes.set_xscale("log")
         axes.set_xlabel("core-seconds an architecture")
         axes.set_ylabel("Spearman rho")
-        axes.set_title(f"{space}, {dataset}")
+        axes.set_title(f"{space}, {dataset}", fontsize=10)
         axes.grid(alpha=0.3)
-    handles, labels = figure.axes[-1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=7)
+        for handle, label in zip(*axes.get_legend_handles_labels()):
+            handles.setdefault(label, handle)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize=7)
     figure.savefig(arguments.plot, dpi=110)
 
 
