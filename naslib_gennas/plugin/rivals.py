@@ -36,7 +36,11 @@ class GraphSpace(SearchSpace[Any]):
     """A search space of ours whose networks are NASLib's graphs of the same architectures, in the benchmark's size."""
 
     def __init__(self, own: SearchSpace[Any]) -> None:
-        rows = [row for row in naslib_graph.TABLE if row.native == own.name and row.from_native is not None]
+        rows = [
+            row
+            for row in naslib_graph.TABLE
+            if row.native == own.name and row.from_native is not None and row.stages  # some have no network in NASLib
+        ]
         if not rows:
             raise InputError(f"--via naslib: NASLib has no graphs of the architectures of {own.name}")
         self.own, self.theirs = own, NaslibSpace(rows[0].name, network="graph")

@@ -121,3 +121,12 @@ def test_compare_runs_naslibs_measures_on_naslibs_graphs(tmp_path: Any) -> None:
     assert all(column.not_ok == {} for column in found.columns), found.columns
     ours, theirs = columns["synflow"].scores, columns["naslib:synflow"].scores
     assert np.corrcoef(ours, theirs)[0, 1] > 0.95
+
+
+def test_spaces_without_networks_in_naslib_are_refused() -> None:
+    from naslib_gennas.errors import InputError
+    from naslib_gennas.plugin import rivals
+
+    with pytest.raises(InputError, match="NASLib has no graphs of the architectures of nats-size"):
+        rivals.measures(spaces.get("nats-size"), ["synflow"])
+    assert list(rivals.measures(spaces.get("darts"), ["synflow"])) == ["naslib:synflow"]
