@@ -12,8 +12,9 @@ from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.profiles import Profile
 from naslib_gennas.proxies.base import Proxy, finite_score, register
 
-#: One cell a stage, 512 images of 16x16, 300 steps: half a minute on a core, where the paper trains for a day on a GPU.
-SHORT = Profile(name="rlnas", cells=1, channels=16, images=512, resolution=16, steps=300)
+#: One cell a stage, 64 images of 8x8, 1,000 steps: a quarter of a minute on a core, where the paper trains for a day on
+#: a GPU. So few images that their labels are learned: with 512 of them, rank correlation is 0.1 lower at that cost.
+SHORT = Profile(name="rlnas", cells=1, channels=8, images=64, resolution=8, steps=1000)
 
 
 @register("rlnas")
@@ -29,4 +30,4 @@ def make(rest: str, profile: Optional[Profile] = None) -> Proxy:
         space, arch = network.built_from
         return finite_score(rlnas.angle(rlnas.trained(space, chosen, inputs, seed), arch))
 
-    return Proxy("rlnas", measure, chosen, chosen.images or 512, {"labels": "random", "batch": rlnas.BATCH})
+    return Proxy("rlnas", measure, chosen, chosen.images or 64, {"labels": "random", "batch": rlnas.BATCH})
