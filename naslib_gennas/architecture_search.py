@@ -110,6 +110,12 @@ class Course:
     def wall_seconds(self) -> float:
         return (self.steps[-1].wall if self.steps else 0.0) + self.final_seconds
 
+    @property
+    def core_seconds(self) -> float:
+        """Core-seconds of all scores; architectures that were looked at again cost nothing the second time."""
+        once = {(step.score, step.seconds) for step in self.steps}
+        return sum(seconds for _, seconds in once) + sum(one.seconds for one in self.finalists)
+
     def incumbents(self) -> Iterator[Step]:
         """After each step, the best one up to there."""
         best: Optional[Step] = None
@@ -477,7 +483,7 @@ def _plain(course: Course, table: Optional[Truth]) -> Dict[str, Any]:
         "regret": None if table is None or best is None or best.truth is None else abs(table.best - best.truth),
         "evaluations": len(course.steps),
         "wall_seconds": course.wall_seconds,
-        "core_seconds": sum(step.seconds for step in course.steps) + sum(one.seconds for one in course.finalists),
+        "core_seconds": course.core_seconds,
         "finalists": [dataclasses.asdict(finalist) for finalist in course.finalists],
         "history": _rows(course, table),
     }

@@ -51,6 +51,8 @@ def test_a_search_finds_reports_and_goes_on(tmp_path):
     assert result["best"]["arch"] == found.best.arch
     assert result["best"]["score"] == max(s.score for s in found.course.steps) == seen[29][1]
     assert result["evaluations"] == 30 and result["wall_seconds"] > 0 and len(result["history"]) == 30
+    once = {SPACE.key(SPACE.parse(s.arch)): s.seconds for s in found.course.steps}
+    assert result["core_seconds"] == pytest.approx(sum(once.values()))
     assert result["history"][-1]["best_truth"] == pytest.approx(truth_of(found.best.arch))
     assert result["regret"] == pytest.approx(result["truth"]["best"] - result["best"]["truth"])
     assert all(s.parent is not None for s in found.course.steps[8:])
