@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterator, Optional, Sequence, Tuple
 
 from naslib_gennas.engine import Record
-from naslib_gennas.errors import InputError
 from naslib_gennas.profiles import Profile
 from naslib_gennas.randomness import derive
 from naslib_gennas.spaces.base import SearchSpace
@@ -104,9 +103,3 @@ def rank(
         number, arch, before = chosen[record.index]
         value = None if table is None else table.of(space, arch)
         yield Finalist(number, record.arch, before, record.score, value, record.status, record.reason, record.seconds)
-
-
-def check(count: Optional[int]) -> None:
-    """Refuse a number of finalists that makes no sense."""
-    if count is not None and count < 0:
-        raise InputError(f"finalists is {count}; it takes a whole number from 0 up, 0 for none")

@@ -24,7 +24,7 @@ from naslib_gennas.errors import InputError
 from naslib_gennas.networks.cells import CellPlan, Genotype
 from naslib_gennas.networks.supernet import Choice, Supernet
 from naslib_gennas.profiles import Profile
-from naslib_gennas.proxies.nasi import objective, trace_norm
+from naslib_gennas.proxies.nasi import limit_of, objective, trace_norm
 from naslib_gennas.randomness import generator
 
 #: A small supernet on 16 noise images of 8x8; `steps` are those of the search.
@@ -160,11 +160,8 @@ def _limit(nu: Union[str, float]) -> Optional[float]:
     """The number that a limit is, None where it is yet to be found."""
     if nu in (ADAPTIVE, FIXED):
         return None
-    try:
-        limit = float(nu)
-    except ValueError:
-        limit = math.nan
-    if not limit > 0:
+    limit = limit_of(nu)
+    if limit is None:
         raise InputError(f"nu is '{nu}'; it takes adaptive, fixed, or a number above 0")
     return limit
 

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
 
 import numpy as np
 import torch
@@ -161,8 +161,3 @@ def paths(cell: SuperCell, choice: Choice) -> Iterator[Tuple[int, str, int]]:
         times = into.get(source, 0) * out.get(target, 0)
         if times:
             yield index, name, times
-
-
-def angles(net: Trained, archs: Sequence[Any]) -> List[float]:
-    """`angle` of each architecture."""
-    return [angle(net, arch) for arch in archs]

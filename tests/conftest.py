@@ -9,6 +9,7 @@ from typing import List
 import pytest
 import torch
 
+import naslib_gennas
 from naslib_gennas.plugin import compat
 
 torch.set_num_threads(1)
@@ -28,6 +29,16 @@ def shared() -> Path:
 def _own_data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the store of the person who runs the tests out of them."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder with its own data; commands started here are this package's, installed or not."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    paths = [str(Path(naslib_gennas.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+    return tmp_path
 
 
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:

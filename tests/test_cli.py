@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import yaml
@@ -28,19 +27,14 @@ ARCHS = [
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch):
+def tiny(empty_folder):
     """Work in an empty folder with a profile that costs next to nothing."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    # The commands started here are this package's, installed or not.
-    paths = [str(Path(naslib_gennas.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     profile = {"cells": 1, "channels": 4, "images": 2, "resolution": 8, "target_size": 2, "steps": 3}
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
-    (tmp_path / "archs.txt").write_text("\n".join(ARCHS), encoding="utf-8")
+    (empty_folder / "tiny.yaml").write_text(yaml.safe_dump(profile), encoding="utf-8")
+    (empty_folder / "archs.txt").write_text("\n".join(ARCHS), encoding="utf-8")
     rows = [f"{arch},{90 - i}" for i, arch in enumerate(ARCHS)]
-    (tmp_path / "truth.csv").write_text("\n".join(["arch,accuracy", *rows]), encoding="utf-8")
-    return tmp_path
+    (empty_folder / "truth.csv").write_text("\n".join(["arch,accuracy", *rows]), encoding="utf-8")
+    return empty_folder
 
 
 def run(*arguments):

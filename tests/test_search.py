@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from journals import entries
 
 from naslib_gennas import architecture_search, constraints, labels, spaces, task_genes, task_search, tasks
 from naslib_gennas.errors import InputError
@@ -135,18 +136,6 @@ def test_a_search_killed_again_and_again_ends_as_the_uninterrupted_one(tmp_path)
     whole = architecture_search.search("nasbench201", **USUAL, evaluations=count, control=False)
     assert course(resumed) == course(whole)
     assert resumed.best.arch == whole.best.arch
-
-
-def entries(path):
-    if not path.exists():
-        return 0
-    import sqlite3
-
-    try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5) as database:
-            return database.execute("SELECT COUNT(*) FROM journals").fetchone()[0]
-    except sqlite3.Error:
-        return 0
 
 
 def test_an_interrupted_search_says_what_it_has(tmp_path):

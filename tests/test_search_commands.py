@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from journals import entries
 from typer.testing import CliRunner
 
-import naslib_gennas
 from naslib_gennas import engine, finalists, profiles, spaces, task_search, tasks
 from naslib_gennas.cli import app
 
@@ -30,19 +30,15 @@ def truth_of(text):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(empty_folder):
     """An empty folder with a profile that costs next to nothing, ground truth and 8 labels."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    paths = [str(Path(naslib_gennas.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     Path("tiny.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
     rng = np.random.default_rng(0)
     drawn = {SPACE.key(arch): SPACE.format(arch) for arch in (SPACE.sample(rng) for _ in range(2000))}
     rows = [f"{text},{truth_of(text)}" for text in drawn.values() if not SPACE.untrainable(SPACE.parse(text))]
     Path("truth.csv").write_text("\n".join(["arch,accuracy", *rows]), encoding="utf-8")
     Path("labels.csv").write_text("\n".join(["arch,accuracy", *rows[:8]]), encoding="utf-8")
-    return tmp_path
+    return empty_folder
 
 
 def run(*arguments):
@@ -219,12 +215,12 @@ def test_a_stopped_search_ends_within_seconds_with_every_score(place, number):
         # A shell's background jobs, and what they start, ignore Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    journal = entries("s.sqlite")
+    journal = entries(Path("s.sqlite"))
     deadline = time.monotonic() + 120
     while journal < 10 and time.monotonic() < deadline:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.02)
-        journal = entries("s.sqlite")
+        journal = entries(Path("s.sqlite"))
     process.send_signal(number)
     asked = time.monotonic()
     stderr = process.communicate(timeout=60)[1]
@@ -233,19 +229,7 @@ def test_a_stopped_search_ends_within_seconds_with_every_score(place, number):
     assert "the same command again goes on from there" in stderr
     assert took < 6  # about a second, most of it for the plot, on a machine with time to spare
     content = json.loads(Path("run/result.json").read_text(encoding="utf-8"))
-    assert content["complete"] is False and content["evaluations"] == entries("s.sqlite") >= journal
-
-
-def entries(path):
-    if not Path(path).exists():
-        return 0
-    import sqlite3
-
-    try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5) as database:
-            return database.execute("SELECT COUNT(*) FROM journals").fetchone()[0]
-    except sqlite3.Error:
-        return 0
+    assert content["complete"] is False and content["evaluations"] == entries(Path("s.sqlite")) >= journal
 
 
 # ------------------------------------------------------------------------------------------------------------- clusters

@@ -11,6 +11,18 @@ from torch import nn
 from naslib_gennas.networks.cells import Cell, Genotype, conv_bn
 from naslib_gennas.networks.staged import StagedNetwork
 
+#: What an edge of a DARTS cell may do (arXiv:1806.09055, section 3.1).
+OPERATIONS = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+
 
 def reductions(depth: int) -> Tuple[int, int]:
     """The indices of the two reduction cells among `depth` cells: at a third and at two thirds."""

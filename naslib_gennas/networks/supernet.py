@@ -14,7 +14,7 @@ from torch import nn
 
 from naslib_gennas.networks import cells, nasbench201
 from naslib_gennas.networks.cells import CellPlan, FactorizedReduce, Genotype, conv_bn
-from naslib_gennas.networks.darts import reductions
+from naslib_gennas.networks.darts import OPERATIONS, reductions
 from naslib_gennas.networks.nasbench201 import NasBench201Network
 
 #: What each edge of one kind of cell does, in the supernet's order.
@@ -175,16 +175,7 @@ class SuperCellDarts(SuperCell):
 class SupernetDarts(Supernet):
     """The supernet of DARTS: every operation on each of the 14 edges of the normal and the reduction cell."""
 
-    operations = (
-        "none",
-        "max_pool_3x3",
-        "avg_pool_3x3",
-        "skip_connect",
-        "sep_conv_3x3",
-        "sep_conv_5x5",
-        "dil_conv_3x3",
-        "dil_conv_5x5",
-    )
+    operations = OPERATIONS
     kinds = ("normal", "reduce")
 
     def __init__(self, channels: int = 16, depth: int = 8, classes: int = 10) -> None:

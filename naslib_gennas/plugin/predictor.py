@@ -101,7 +101,7 @@ class GenNASPredictor(Predictor):
             return
         started, before = time.perf_counter(), len(self.scorer.cache)
         for task in self.candidates:
-            self.correlations[task] = rho([finite(self.scorer.score(graph, task)) for graph in xtrain], labels)
+            self.correlations[task] = _rho(self.scorer, xtrain, labels, task)
         new = len(self.scorer.cache) - before
         if new:
             self._pace = (time.perf_counter() - started) / new
@@ -141,8 +141,12 @@ class GenNASPredictor(Predictor):
         )
         if found.task is None:
             return
+        checks = [
+            GraphScorer(dataclasses.replace(settings, seed=derive(settings.seed, "check", n) % 2**31, seeds=1))
+            for n in CHECKS
+        ]
         better, best = (
-            float(np.mean([self._rho(graphs, values, task, derive(settings.seed, "check", n)) for n in CHECKS]))
+            float(np.mean([_rho(scorer, graphs, values, task) for scorer in checks]))
             for task in (found.task, self.task)
         )
         logger.info(
@@ -152,7 +156,7 @@ class GenNASPredictor(Predictor):
             self.task,
             best,
         )
-        own = rho([finite(self.scorer.score(graph, found.task)) for graph in graphs], values)
+        own = _rho(self.scorer, graphs, values, found.task)
         if better > best and own > self.correlations[self.task]:
             self.task, self.searched = SEARCHED, found.task
             self.correlations[SEARCHED] = own
@@ -177,11 +181,6 @@ class GenNASPredictor(Predictor):
             logger.warning("gennas: no task searched: %d different architectures are too few", len(labels))
             return None
         return space, labels
-
-    def _rho(self, graphs: Sequence[Any], values: Sequence[float], task: Union[str, ProxyTask], seed: int) -> float:
-        settings = dataclasses.replace(self.scorer.settings, seed=seed % 2**31, seeds=1)
-        scorer = GraphScorer(settings)
-        return rho([finite(scorer.score(graph, task)) for graph in graphs], values)
 
     def query(self, xtest: Union[Any, List[Any]], info: Any = None, dataloader: Any = None) -> Union[float, np.ndarray]:
         """The score of one graph (a float), or of each graph of a list (an array); higher is better.
@@ -220,6 +219,11 @@ class GenNASPredictor(Predictor):
         """Go back to the task of `method_type`."""
         self.task, self.searched = task_of(self.method_type), None
         self.hyperparams = None
+
+
+def _rho(scorer: GraphScorer, graphs: Sequence[Any], labels: Sequence[float], task: Union[str, ProxyTask]) -> float:
+    """Spearman correlation of the scores of labelled graphs with their labels."""
+    return rho([finite(scorer.score(graph, task)) for graph in graphs], labels)
 
 
 def _seconds(value: Any) -> float:

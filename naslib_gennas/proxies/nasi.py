@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import List, Optional, Sequence
+from typing import Optional, Sequence, Union
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +34,15 @@ def trace_norm(logits: torch.Tensor, parameters: Sequence[torch.Tensor], labels:
     return torch.stack(squares or [logits.new_zeros(())]).sum() / len(logits)
 
 
+def limit_of(text: Union[str, float]) -> Optional[float]:
+    """The limit nu that a text states, a number above 0; None: it states none."""
+    try:
+        limit = float(text)
+    except ValueError:
+        return None
+    return limit if limit > 0 else None
+
+
 def objective(trace: torch.Tensor, limit: float) -> torch.Tensor:
     """NASI's objective: the trace norm less the penalty on what it has above nu (arXiv:2109.00817, section 4.3)."""
     return trace - PENALTY * torch.clamp_min(trace - limit, 0.0)
@@ -52,11 +60,8 @@ def nasi(network: StagedNetwork, inputs: torch.Tensor, seed: int, labels: Option
 @proxy_family("nasi-fix:")
 def fixed(rest: str, profile: Optional[Profile] = None) -> Proxy:
     """``nasi-fix:NU``: NASI's objective with a fixed limit nu on the trace norm (NASI-FIX)."""
-    try:
-        limit = float(rest)
-    except ValueError:
-        limit = math.nan
-    if not limit > 0:
+    limit = limit_of(rest)
+    if limit is None:
         raise InputError(f"'nasi-fix:{rest}' takes a limit on the trace norm, a number above 0, as in nasi-fix:50")
 
     def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
@@ -67,8 +72,4 @@ def fixed(rest: str, profile: Optional[Profile] = None) -> Proxy:
     return Proxy(f"nasi-fix:{rest}", measure, chosen, chosen.images or 64, {"nu": limit}, inputs="noise")
 
 
-def members() -> List[str]:
-    return []
-
-
-fixed.members = members  # type: ignore[attr-defined]
+fixed.members = list  # type: ignore[attr-defined]

@@ -103,9 +103,10 @@ class SearchSpace(ABC, Generic[Arch]):
 
 def build(space: SearchSpace[Any], arch: Any, profile: Profile, seed: int) -> StagedNetwork:
     """The network of `arch` at the size of `profile`, initialised under `seed`; global generators stay untouched."""
+    size = space.size(profile)
     with isolated(derive(seed, "initialisation")):
-        network = space.build(arch, space.size(profile))
-    network.built_from, network.norm_depth = (space.name, arch), space.norm_depth(space.size(profile))
+        network = space.build(arch, size)
+    network.built_from, network.norm_depth = (space.name, arch), space.norm_depth(size)
     return network
 
 

@@ -10,19 +10,9 @@ import numpy as np
 
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.cells import CellPlan, Genotype, canonical, output_depends_on_input
-from naslib_gennas.networks.darts import CellNetwork, reductions
+from naslib_gennas.networks.darts import OPERATIONS, CellNetwork, reductions
 from naslib_gennas.spaces.base import SearchSpace, Size, search_space
 
-OPERATIONS = (
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
 NODES = 4
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 EXAMPLE = "Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=[2, 3, 4, 5], reduce=[...], reduce_concat=[...])"

@@ -17,6 +17,7 @@ import numpy as np
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.anynet import BLOCKS, AnyNetwork, StagePlan, complexity
 from naslib_gennas.networks.cells import CellPlan, Genotype, canonical
+from naslib_gennas.networks.darts import OPERATIONS as DARTS_OPERATIONS
 from naslib_gennas.networks.darts import CellNetwork
 from naslib_gennas.profiles import Profile
 from naslib_gennas.spaces import darts
@@ -208,7 +209,7 @@ class NdsCells(_Nds):
 class NdsDarts(NdsCells):
     """DARTS in NDS; cells may have ``none`` edges and read one node twice."""
 
-    operations = darts.OPERATIONS
+    operations = DARTS_OPERATIONS
     nodes = 4
 
 
