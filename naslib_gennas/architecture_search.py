@@ -90,7 +90,7 @@ class Course:
     Attributes:
         method: "evolution" or "random".
         steps: all its steps, in the order in which they were done.
-        finalists: the best of them, scored anew, the best one first; empty where there was no such step.
+        finalists: the best of them, raced anew, the winner first; empty where there was no such step.
         final_seconds: how long that took.
     """
 
@@ -102,7 +102,7 @@ class Course:
     @property
     def best(self) -> Optional[Step]:
         """What the search found: the best finalist, else the step of the highest score, the first of equals."""
-        if self.finalists and math.isfinite(self.finalists[0].final_score):
+        if self.finalists and self.finalists[0].status == "ok":
             return next(step for step in self.steps if step.id == self.finalists[0].id)
         return max(self.steps, key=lambda step: step.score, default=None)
 
@@ -220,9 +220,9 @@ def search(
         method: "evolution" (regularized) or "random".
         population, tournament: of the evolution.
         constraint: bounds on the whole network, such as ``params<1.5M``; what does not meet them is drawn again.
-        finalists: how many of the best are scored anew at the full depth of the space, and the best of these returned;
-            0: none; None: a tenth of the evaluations, where the profile shrinks the networks. Of a budget of time they
-            get a third.
+        finalists: how many of the best race at the full depth of the space (see `finalists`), and the best of these is
+            returned; 0: none; None: a fifth of the evaluations, where the profile shrinks the networks. Of a budget of
+            time they get a third.
         control: let random search look at as many architectures (for the same time, under a budget) afterwards.
         truth: "installed" (the table that is there for the space, if any), None, or what `truth.load` takes. It is
             only looked at: the search does not know it.
@@ -276,7 +276,7 @@ def search(
             device=device,
         )
         score = functools.partial(scored, proxy=chosen, seed=seed)
-        final_score = functools.partial(scored, proxy=final_proxy, seed=finals.seed_for(seed))
+        final_score = functools.partial(scored, seed=finals.seed_for(seed))
         courses = {method: Course(method, ())}
         resumed = 0
 
@@ -304,7 +304,7 @@ def search(
             if final_proxy is not None:
                 count = max(1, len(run.steps) // finals.SHARE) if finalists is None else finalists
                 left = math.inf if budget is None else budget - courses[label].wall_seconds
-                for course, step in _final(courses[label], count, left, found_space, table, final_score):
+                for course, step in _final(courses[label], count, left, found_space, table, final_proxy, final_score):
                     courses[label], best_so_far = course, course.best
                     assert best_so_far is not None
                     progress("finalists", step, best_so_far, len(course.finalists))
@@ -341,9 +341,10 @@ def _final(
     left: float,
     space: SearchSpace[Any],
     table: Optional[Truth],
-    score: Callable[[Iterator[Any]], Iterator[Record]],
+    proxy: Proxy,
+    score: Callable[[Iterator[Any], Proxy], Iterator[Record]],
 ) -> Iterator[Tuple[Course, Step]]:
-    """Score the best of a course anew, for `left` seconds; gives the course with each finalist, and the finalist."""
+    """Let the best of a course race for `left` seconds; gives the course after each score, and the best finalist."""
     started = time.perf_counter()
     distinct: Dict[str, Step] = {}
     for step in sorted(course.steps, key=lambda step: -step.score):
@@ -351,12 +352,9 @@ def _final(
             distinct.setdefault(space.key(space.parse(step.arch)), step)
     chosen = [(step.id, space.parse(step.arch), step.score) for step in list(distinct.values())[:count]]
     steps = {step.id: step for step in distinct.values()}
-    found: List[Finalist] = []
-    for finalist in finals.rank(chosen, space, table, score, started + left):
-        found.append(finalist)
-        ordered = tuple(sorted(found, key=lambda one: -one.final_score))
-        made = dataclasses.replace(course, finalists=ordered, final_seconds=time.perf_counter() - started)
-        yield made, steps[finalist.id]
+    for found in finals.race(chosen, space, table, proxy, score, started + left):
+        made = dataclasses.replace(course, finalists=tuple(found), final_seconds=time.perf_counter() - started)
+        yield made, steps[found[0].id]
 
 
 def _searcher(method: str, candidates: Constrained, population: int, tournament: int, seed: int) -> Search[Any]:

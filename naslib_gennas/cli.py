@@ -716,7 +716,7 @@ def _print_search(console: Console, found: Any) -> None:
     if found.resumed:
         console.print(f"{found.resumed} of the evaluations were done by an earlier run")
     if found.course.finalists:
-        console.print(f"Chosen among the {len(found.course.finalists)} best, scored anew at the space's full depth")
+        console.print(f"Chosen among the {len(found.course.finalists)} best, which raced at the space's full depth")
     if found.best is not None:
         console.print(f"Best architecture: [bold]{escape(found.best.arch)}[/]")
     if found.folder is not None:

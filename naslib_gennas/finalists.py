@@ -1,25 +1,33 @@
-"""The last step of a search: its best architectures are scored anew, as deep as the benchmark trains them.
+"""The last step of a search: its best architectures race at the full depth of the benchmark's networks.
 
 A search looks at hundreds of architectures through small networks and one seed. That has two costs: the highest of
 hundreds of noisy scores is a lucky one, and what only a deep network profits from (shortcuts past a cell, say) does not
-show in a shallow one. So the best few are scored once more, by networks of the space's full depth and under a seed of
-their own, and the search returns the best of these.
+show in a shallow one. So the best of them are scored once more, by networks of the space's full depth and under a seed
+of their own, and the search returns the best of these.
+
+Deep networks cost ten times as much as small ones, so it is a race by successive halving (arXiv:1502.07943): all are
+trained for an eighth of the steps, the better half goes on to a quarter, the better half of these to a half, and so on.
+Those that are promoted go on with their training, they do not start again. How rarely the best one is lost on the way
+is in docs/search.md.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Optional, Sequence, Tuple
+from pathlib import Path
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
 from naslib_gennas.engine import Record
 from naslib_gennas.profiles import Profile
+from naslib_gennas.proxies.base import Proxy
 from naslib_gennas.randomness import derive
 from naslib_gennas.spaces.base import SearchSpace
 from naslib_gennas.truth import Truth
 
 #: One finalist for so many evaluations, where the caller does not say how many.
-SHARE = 10
+SHARE = 5
 #: Of a budget of time, what the evaluations get; the finalists have the rest.
 TIME_SHARE = 2 / 3
 # A deep network needs some steps until its loss says anything; its running averages lag behind for far longer, so
@@ -35,16 +43,18 @@ class Finalist:
         id: of the search's step that found it.
         arch: in the benchmark's notation.
         score: the search's own.
-        final_score: of the full depth, comparable with those of other finalists only.
+        final_score: of the full depth, comparable with those of finalists of the same rung only.
+        rung: how far it got, the last rung being the number of rungs; 1: it left the race first.
         truth: its true value, where the truth has one.
         status, reason: as in `engine.Record`.
-        seconds: core-seconds of the final score.
+        seconds: core-seconds of its final scores.
     """
 
     id: int
     arch: str
     score: float
     final_score: float
+    rung: int
     truth: Optional[float]
     status: str
     reason: str
@@ -78,28 +88,62 @@ def usual(space: SearchSpace[Any], profile: Profile) -> bool:
     return space.kind == "cnn" and profile_for(space, profile) != profile
 
 
-def rank(
+def race(
     chosen: Sequence[Tuple[int, Any, float]],
     space: SearchSpace[Any],
     table: Optional[Truth],
-    score: Callable[[Iterator[Any]], Iterator[Record]],
+    proxy: Proxy,
+    score: Callable[[Iterator[Any], Proxy], Iterator[Record]],
     until: float,
-) -> Iterator[Finalist]:
-    """Score the chosen architectures anew, in their order; those that are not begun in time are left out.
+    best: int = 1,
+) -> Iterator[List[Finalist]]:
+    """Score the chosen architectures anew, in rungs; gives the finalists, the best first, after every score.
+
+    Who got further is better, and of those who got as far the one with the higher score. A rung that is not begun in
+    time for all is gone through from the best one down.
 
     Args:
         chosen: the id, the architecture and the search's score of each.
+        proxy: of the final scores; one that cannot be cut short has one rung.
         score: scores architectures as `engine.score_many` does.
         until: what `time.perf_counter` may say at the latest when a score is begun.
+        best: how many of the best matter: at least twice as many stay in the race.
     """
+    found: List[Optional[Finalist]] = [None] * len(chosen)
+    with tempfile.TemporaryDirectory(prefix="gennas-race-") as folder:
+        rungs = [proxy] if proxy.rungs is None else proxy.rungs(Path(folder))
+        alive = list(range(len(chosen)))
 
-    def begun() -> Iterator[Any]:
-        for _, arch, _ in chosen:
-            if time.perf_counter() >= until:
-                return
-            yield arch
+        def begun() -> Iterator[Any]:
+            for place in alive:
+                if time.perf_counter() >= until:
+                    return
+                yield chosen[place][1]
 
-    for record in score(begun()):
-        number, arch, before = chosen[record.index]
-        value = None if table is None else table.of(space, arch)
-        yield Finalist(number, record.arch, before, record.score, value, record.status, record.reason, record.seconds)
+        for rung, cut in enumerate(rungs, start=1):
+            for record in score(begun(), cut):
+                place = alive[record.index]
+                number, arch, before = chosen[place]
+                value = None if table is None else table.of(space, arch)
+                last = found[place]
+                found[place] = Finalist(
+                    number,
+                    record.arch,
+                    before,
+                    record.score,
+                    rung,
+                    value,
+                    record.status,
+                    record.reason,
+                    record.seconds + (last.seconds if last is not None else 0.0),
+                )
+                yield sorted((one for one in found if one is not None), key=_place)
+            passed = [place for place in alive if (one := found[place]) is not None and one.rung == rung]
+            passed = [place for place in passed if found[place].status == "ok"]  # type: ignore[union-attr]
+            passed.sort(key=lambda place: -found[place].final_score)  # type: ignore[union-attr]
+            alive = passed[: max(2 * best, -(-len(alive) // 2))]
+
+
+def _place(one: Finalist) -> Tuple[int, float]:
+    # What diverged or failed has shown nothing, however far it got.
+    return (-one.rung, -one.final_score) if one.status == "ok" else (0, -one.score)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence
+from typing import Dict, List, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -54,6 +54,14 @@ class FlatSGD:
         self._velocity.mul_(self._momentum).add_(self._gradients)
         self._values.add_(self._velocity, alpha=-self._learning_rate)
         self._gradients.zero_()
+
+    def state_dict(self) -> Dict[str, torch.Tensor]:
+        """The running sum of gradients, in the order of the flat buffer."""
+        return {"velocity": self._velocity}
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take over what `state_dict` gave for the same parameters."""
+        self._velocity.copy_(state["velocity"])
 
 
 def _dense_strides(tensor: torch.Tensor) -> List[int]:

@@ -10,13 +10,14 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Callable, Iterator, List, Sequence, Tuple, Union
+from pathlib import Path
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from naslib_gennas import tasks
+from naslib_gennas import paused, tasks
 from naslib_gennas.flat_sgd import FlatSGD
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.profiles import Profile
@@ -80,6 +81,7 @@ def regress(
     profile: Profile,
     seed: int,
     device: Union[str, torch.device, None] = None,
+    kept: Optional[Path] = None,
 ) -> Regression:
     """Train `network` on `task` in place, and say how well it regresses.
 
@@ -90,6 +92,9 @@ def regress(
         profile: steps, size of the targets, dtype.
         seed: of the heads' initialisation, the targets and the noise; the global generators stay as they were.
         device: where to train; None: where `inputs` are.
+        kept: a file in which this training leaves its state, to be gone on with by a longer one of the same network,
+            batch, task and seed. What an earlier, shorter one has left there is where this one begins; the result is
+            that of a training from the start.
     """
     device = torch.device(device) if device is not None else inputs.device
     dtype = getattr(torch, profile.dtype)
@@ -127,8 +132,15 @@ def regress(
             total = total + weight * F.mse_loss(output, goal)
         return total
 
+    steps = profile.steps_for(network.norm_depth, task.noise.level > 0)
+    before = None if kept is None else paused.take(kept, device, steps)
+    if before is not None:
+        done = before["step"]
+        # Each step and each record of a training from the start has drawn once by then.
+        for _ in range(done + sum(_is_recorded(step, steps, profile) for step in range(1, done + 1))):
+            next(noisy)
     with _without_onednn(batch):
-        return train([network, heads], loss, task, profile, profile.steps_for(network.norm_depth, task.noise.level > 0))
+        return train([network, heads], loss, task, profile, steps, before, kept)
 
 
 @lru_cache(maxsize=4)
@@ -141,7 +153,13 @@ def _goals(
 
 
 def train(
-    modules: Sequence[nn.Module], loss: LossFunction, task: ProxyTask, profile: Profile, steps: int
+    modules: Sequence[nn.Module],
+    loss: LossFunction,
+    task: ProxyTask,
+    profile: Profile,
+    steps: int,
+    before: Optional[Mapping[str, Any]] = None,
+    kept: Optional[Path] = None,
 ) -> Regression:
     """Minimise `loss` over the parameters of `modules`.
 
@@ -151,6 +169,8 @@ def train(
         task: its optimiser settings.
         profile: which steps are recorded, learning rate.
         steps: how many there are.
+        before: the state of a training to go on with (see `paused.take`).
+        kept: a file to leave the state at the end in.
     """
     settings = task.optimizer
     rate = profile.learning_rate or settings.learning_rate
@@ -160,8 +180,16 @@ def train(
         optimizer = torch.optim.Adam(parameters, lr=rate, weight_decay=settings.weight_decay, fused=True)
     trace: List[torch.Tensor] = []
     losses: List[Tuple[int, float]] = []
+    first = 1
+    if before is not None:
+        for module, weights in zip(modules, before["modules"]):
+            module.load_state_dict(weights)
+        if optimizer is not None:
+            optimizer.load_state_dict(before["optimizer"])
+        trace, first = list(before["trace"]), before["step"] + 1
+        losses = [(step, loss) for step, loss in before["losses"] if _is_recorded(step, steps, profile)]
     _training_mode(modules)
-    for step in range(1, steps + 1):
+    for step in range(first, steps + 1):
         value = loss()
         trace.append(value.detach())
         value.backward()
@@ -169,6 +197,8 @@ def train(
             # The first gradients tell which parameters the loss depends on; a classifier, say, is left alone.
             reached = [p for module in modules for p in module.parameters() if p.grad is not None]
             optimizer = FlatSGD(reached, rate, settings.momentum, settings.weight_decay)
+            if before is not None:
+                optimizer.load_state_dict(before["optimizer"])
         optimizer.step()
         if not isinstance(optimizer, FlatSGD):
             optimizer.zero_grad(set_to_none=True)
@@ -180,6 +210,8 @@ def train(
             if not math.isfinite(losses[-1][1]):
                 reason = f"the loss was {losses[-1][1]} after {step} steps"
                 return Regression(math.inf, tuple(losses), _numbers(trace), reason)
+    if kept is not None and optimizer is not None:
+        paused.leave(kept, steps, modules, optimizer, trace, losses)
     last = [value for _, value in losses[-profile.average :]]
     # A mean of logarithms: the losses of early records differ by orders of magnitude.
     final = (

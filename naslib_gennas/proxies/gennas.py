@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
+from pathlib import Path
 from typing import List, Optional
 
 import torch
@@ -17,6 +19,8 @@ from naslib_gennas.sequence_regression import regress_sequences
 from naslib_gennas.tasks import ProxyTask
 
 PREFIX = "gennas-"
+#: The shares of its steps at which a training can be looked at in a race (see `finalists`).
+RUNGS = (1 / 8, 1 / 4, 1 / 2)
 
 
 @proxy_family(PREFIX)
@@ -32,16 +36,38 @@ def members() -> List[str]:
 by_name.members = members  # type: ignore[attr-defined]
 
 
-def from_task(task: ProxyTask, profile: Optional[Profile] = None) -> Proxy:
-    """The proxy that scores by `task`, at a profile (None: the default one)."""
+def from_task(task: ProxyTask, profile: Optional[Profile] = None, folder: Optional[Path] = None) -> Proxy:
+    """The proxy that scores by `task`, at a profile (None: the default one).
+
+    Args:
+        folder: where trainings are left and gone on with (see `regression.regress`); None: nowhere.
+    """
     chosen = profile or profiles.get()
     settings = {"task": {key: value for key, value in dataclasses.asdict(task).items() if key != "name"}}
     train, count = (regress, chosen.images) if task.kind == "cnn" else (regress_sequences, chosen.sequences)
 
     def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
-        return to_score(train(network, inputs, task, chosen, seed))
+        if folder is None or network.built_from is None:
+            return to_score(train(network, inputs, task, chosen, seed))
+        name = hashlib.sha256(repr((network.built_from, seed)).encode()).hexdigest()[:24]
+        return to_score(regress(network, inputs, task, chosen, seed, kept=folder / f"{name}.pt"))
 
-    return Proxy(PREFIX + task.name, measure, chosen, count or task.batch_size, settings, (task.kind,))
+    def rungs(kept: Path) -> List[Proxy]:
+        steps = [max(1, round(share * chosen.steps)) for share in RUNGS]
+        short = [chosen.replace(name=f"{chosen.name}-{count}", steps=count) for count in steps if count < chosen.steps]
+        return [from_task(task, size, kept) for size in (*short, chosen)]
+
+    # Noise is drawn for every record, too: a shorter training must record at the same steps.
+    fixed = task.kind == "cnn" and chosen.steps_per_norm is None and chosen.average == 1
+    return Proxy(
+        PREFIX + task.name,
+        measure,
+        chosen,
+        count or task.batch_size,
+        settings,
+        (task.kind,),
+        rungs=rungs if fixed else None,
+    )
 
 
 def to_score(result: Regression) -> Score:

@@ -1,0 +1,118 @@
+"""The race of the finalists: trainings go on where they were, the better half at each rung, the same winner."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from naslib_gennas import engine, finalists, images, proxies, spaces, tasks
+from naslib_gennas.profiles import PAPER
+from naslib_gennas.proxies import gennas
+from naslib_gennas.regression import regress
+
+SPACE = spaces.get("nasbench201")
+SIZE = PAPER.replace(name="small", cells=1, channels=8, images=2, resolution=16, target_size=4, steps=16)
+
+
+def sample(count, seed=0):
+    rng = np.random.default_rng(seed)
+    found = {}
+    while len(found) < count:
+        arch = SPACE.sample(rng)
+        if SPACE.untrainable(arch) is None:
+            found[SPACE.key(arch)] = arch
+    return list(found.values())
+
+
+def regression(arch, profile, kept=None, task="combo"):
+    network = spaces.build(SPACE, arch, profile, 0)
+    return regress(network, images.load("photos", 2, 16), tasks.get(task), profile, 0, kept=kept)
+
+
+@pytest.mark.parametrize(
+    "task, changes",
+    [
+        ("combo", {"record_every": 5}),
+        ("search-N", {"record_every": 5}),  # noise on the input, drawn for every record, too
+        ("combo", {"statistics": "batch", "record_every": 16, "relative": 0.5}),
+    ],
+)
+def test_a_training_in_pieces_is_the_training_in_one(tmp_path, task, changes):
+    arch, whole = sample(1)[0], SIZE.replace(**changes)
+    straight = regression(arch, whole, task=task)
+    for steps in (3, 10):
+        piece = regression(arch, whole.replace(steps=steps), tmp_path / "state", task)
+        assert piece.trace == straight.trace[:steps]
+    joined = regression(arch, whole, tmp_path / "state", task)
+    assert joined.loss == straight.loss and joined.trace == straight.trace
+    # What the shorter ones did not record is not made up.
+    assert set(joined.losses) <= set(straight.losses) and joined.losses[-1] == straight.losses[-1]
+
+
+def test_a_training_goes_on_from_its_file_and_does_without_it(tmp_path):
+    arch = sample(1)[0]
+    straight = regression(arch, SIZE)
+    state = tmp_path / "state"
+    regression(arch, SIZE.replace(steps=4), state)
+    content = torch.load(state, weights_only=True)
+    assert content["step"] == 4
+    torch.save({**content, "trace": content["trace"] + 1}, state)
+    marked = regression(arch, SIZE, state)
+    assert marked.trace[:4] != straight.trace[:4] and marked.trace[4:] == straight.trace[4:]
+    for damaged in (b"", b"no tensors"):
+        state.write_bytes(damaged)
+        assert regression(arch, SIZE, state).trace == straight.trace
+    # Nowhere to leave it is no reason to fail.
+    assert regression(arch, SIZE, tmp_path / "absent" / "state").trace == straight.trace
+
+
+def run(archs, proxy, until=math.inf, best=1, called=None):
+    def score(listed, cut):
+        if called is not None:
+            called.append(cut.profile.steps)
+        return engine.score_many(SPACE, listed, cut, seed=0, workers=1)
+
+    chosen = [(number, arch, -float(number)) for number, arch in enumerate(archs)]
+    return list(finalists.race(chosen, SPACE, None, proxy, score, until, best))
+
+
+def test_the_better_half_goes_on_and_scores_are_those_of_whole_trainings():
+    archs, proxy, called = sample(9), proxies.get("gennas-combo", SIZE), []
+    states = run(archs, proxy, called=called)
+    assert called == [2, 4, 8, 16] and len(states) == 9 + 5 + 3 + 2
+    found = states[-1]
+    assert [one.rung for one in found] == [4, 4, 3, 2, 2, 1, 1, 1, 1]
+    plain = {record.index: record.score for record in engine.score_many(SPACE, archs, proxy, seed=0, workers=1)}
+    assert [one.final_score for one in found[:2]] == sorted((plain[one.id] for one in found[:2]), reverse=True)
+    short = gennas.from_task(tasks.get("combo"), SIZE.replace(steps=2))
+    first = {record.index: record.score for record in engine.score_many(SPACE, archs, short, seed=0, workers=1)}
+    left = {one.id for one in found if one.rung == 1}
+    assert max(first[number] for number in left) <= min(first[number] for number in set(first) - left)
+
+
+def test_at_least_twice_as_many_as_matter_reach_the_end():
+    found = run(sample(9), proxies.get("gennas-combo", SIZE), best=3)[-1]
+    assert [one.rung for one in found] == [4] * 6 + [1] * 3
+
+
+def test_a_proxy_that_cannot_be_cut_short_has_one_rung():
+    archs = sample(5)
+    assert proxies.get("synflow").rungs is None
+    # How many steps these are is known of the network alone.
+    assert proxies.get("gennas-combo", "fast").rungs is None
+    found = run(archs, proxies.get("params"))[-1]
+    assert {one.rung for one in found} == {1}
+    assert [one.final_score for one in found] == sorted((one.final_score for one in found), reverse=True)
+
+
+def test_no_time_left_scores_none_and_a_little_time_scores_the_first():
+    archs, proxy = sample(6), proxies.get("gennas-combo", SIZE)
+    assert run(archs, proxy, until=time.perf_counter()) == []
+    found = run(archs, proxy, until=time.perf_counter() + 0.05)[-1]
+    # It ends while a rung is gone through: those that were begun are all there is.
+    assert 1 <= len(found) <= 6
+    assert found[0].final_score == max(one.final_score for one in found if one.rung == found[0].rung)
