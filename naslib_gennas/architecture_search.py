@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
-import torch
 
 from naslib_gennas import __version__, constraints, engine, report, spaces
 from naslib_gennas import finalists as finals
@@ -263,9 +262,7 @@ def search(
     candidates = Constrained(found_space, bounds)
     with contextlib.ExitStack() as stack:
         kept = store if isinstance(store, Store) else stack.enter_context(Store(store))
-        if executor is None and workers != 1 and torch.device(device).type == "cpu":
-            # One pool for the search and its control.
-            executor = stack.enter_context(engine.Pool(workers or engine.cores()))
+        executor = stack.enter_context(engine.one_pool(executor, workers, device))
         scored = functools.partial(
             engine.score_many,
             found_space,
@@ -327,12 +324,7 @@ def _final_proxy(
     usual = finals.usual(space, chosen.profile) and not isinstance(proxy, Proxy)
     if count == 0 or (count is None and not usual):
         return None
-    profile = finals.profile_for(space, chosen.profile)
-    if profile == chosen.profile:
-        return chosen
-    if isinstance(proxy, Proxy):
-        raise InputError(f"proxy '{proxy.name}' has a profile of its own; finalists need the name of a proxy")
-    return proxy_for(space, proxy, profile)
+    return finals.deep_proxy(space, proxy, chosen.profile)
 
 
 def _final(
@@ -346,12 +338,8 @@ def _final(
 ) -> Iterator[Tuple[Course, Step]]:
     """Let the best of a course race for `left` seconds; gives the course after each score, and the best finalist."""
     started = time.perf_counter()
-    distinct: Dict[str, Step] = {}
-    for step in sorted(course.steps, key=lambda step: -step.score):
-        if math.isfinite(step.score):
-            distinct.setdefault(space.key(space.parse(step.arch)), step)
-    chosen = [(step.id, space.parse(step.arch), step.score) for step in list(distinct.values())[:count]]
-    steps = {step.id: step for step in distinct.values()}
+    steps = {step.id: step for step in course.steps}
+    chosen = finals.entrants(((one.id, space.parse(one.arch), one.score) for one in course.steps), space, count)
     for found in finals.race(chosen, space, table, proxy, score, started + left):
         made = dataclasses.replace(course, finalists=tuple(found), final_seconds=time.perf_counter() - started)
         yield made, steps[found[0].id]

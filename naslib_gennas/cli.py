@@ -264,6 +264,10 @@ def rank(
     scheduler: Scheduler = None,
     device: Device = "cpu",
     top: Annotated[float, typer.Option("--top", help="Percent, of the retrieval.")] = 10.0,
+    best: Annotated[
+        int,
+        typer.Option("--best", metavar="K", help="Find the K best by a race at full depth; 0: none."),
+    ] = 0,
     store: StoreFile = None,
     out: Annotated[
         Optional[Path],
@@ -296,6 +300,7 @@ def rank(
                 device=device,
                 out=out or report.new_folder(f"rank-{spaces.get(space).name}"),
                 top_percent=top,
+                best=best,
                 higher_is_better=None if lower_is_better is None else not lower_is_better,
                 progress=lambda record, done, total: advance(done, total),
             )
@@ -335,12 +340,14 @@ def _print_ranking(console: Console, result: Any) -> None:
             value, _, interval = str(estimate).partition(" ")
             rows.append((name, value, interval))
         print_columns(console, *rows)
-    best = result.architectures[:5]
-    if result.truth is None:
-        print_columns(console, ("score", "top five"), *((rounded(row.score), row.arch) for row in best))
+    if result.finalists:
+        label, best = f"best of a race of {len(result.finalists)}", result.finalists[: result.best]
+        listed = [(rounded(one.final_score), rounded(one.truth, 2), one.arch) for one in best]
     else:
-        listed = ((rounded(row.score), rounded(row.truth, 2), row.arch) for row in best)
-        print_columns(console, ("score", "truth", "top five"), *listed)
+        label, best = "top five", result.architectures[:5]
+        listed = [(rounded(one.score), rounded(one.truth, 2), one.arch) for one in best]
+    rows = [("score", "truth", label), *listed]
+    print_columns(console, *(rows if result.truth is not None else [(row[0], row[2]) for row in rows]))
     if result.folder is not None:
         console.print(
             f"Written to {result.folder}: scores.csv, result.json" + (", scatter.png" * (result.truth is not None))

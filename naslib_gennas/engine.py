@@ -188,6 +188,16 @@ class Pool(Executor):
 
 
 @contextlib.contextmanager
+def one_pool(executor: Optional[Executor], workers: Optional[int], device: str) -> Iterator[Optional[Executor]]:
+    """An executor for several calls of `score_many` while the block lasts: the caller's, or one pool for them all."""
+    if executor is not None or workers == 1 or torch.device(device).type != "cpu":
+        yield executor
+        return
+    with Pool(workers or cores()) as pool:
+        yield pool
+
+
+@contextlib.contextmanager
 def cluster(address: str, workers: Optional[int] = None) -> Iterator[Executor]:
     """An executor on a cluster, through Dask (the extra `cluster`), while the block lasts.
 

@@ -13,16 +13,19 @@ is in docs/search.md.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from naslib_gennas.engine import Record
+from naslib_gennas.errors import InputError
 from naslib_gennas.profiles import Profile
 from naslib_gennas.proxies.base import Proxy
 from naslib_gennas.randomness import derive
+from naslib_gennas.scoring import proxy_for
 from naslib_gennas.spaces.base import SearchSpace
 from naslib_gennas.truth import Truth
 
@@ -78,6 +81,23 @@ def profile_for(space: SearchSpace[Any], profile: Profile) -> Profile:
     return full if space.size(profile) != space.size(full) else profile
 
 
+def deep_proxy(space: SearchSpace[Any], proxy: Union[str, Proxy, None], profile: Profile) -> Proxy:
+    """The proxy of the final scores: the search's own by its name, at the full size of the space's networks.
+
+    Args:
+        profile: the search's.
+
+    Raises:
+        InputError: the proxy is no name, so that it has no other size.
+    """
+    size = profile_for(space, profile)
+    if not isinstance(proxy, Proxy):
+        return proxy_for(space, proxy, size)
+    if size != profile:
+        raise InputError(f"proxy '{proxy.name}' has a profile of its own; finalists need the name of a proxy")
+    return proxy
+
+
 def seed_for(seed: int) -> int:
     """The seed of the final scores: not that of the search, by whose luck its best ones are the best."""
     return derive(seed, "finalists") % 2**31
@@ -86,6 +106,17 @@ def seed_for(seed: int) -> int:
 def usual(space: SearchSpace[Any], profile: Profile) -> bool:
     """Whether a search has finalists unless told: where its networks are not of their full size, and for images."""
     return space.kind == "cnn" and profile_for(space, profile) != profile
+
+
+def entrants(
+    scored: Iterable[Tuple[int, Any, float]], space: SearchSpace[Any], count: int
+) -> List[Tuple[int, Any, float]]:
+    """Who races: the highest of (id, architecture, score), isomorphic architectures once, the first of equals first."""
+    distinct: Dict[str, Tuple[int, Any, float]] = {}
+    for one in sorted(scored, key=lambda one: (-one[2], one[0])):
+        if math.isfinite(one[2]):
+            distinct.setdefault(space.key(one[1]), one)
+    return list(distinct.values())[:count]
 
 
 def race(
@@ -103,7 +134,7 @@ def race(
     time for all is gone through from the best one down.
 
     Args:
-        chosen: the id, the architecture and the search's score of each.
+        chosen: the id, the architecture and the search's score of each (see `entrants`).
         proxy: of the final scores; one that cannot be cut short has one rung.
         score: scores architectures as `engine.score_many` does.
         until: what `time.perf_counter` may say at the latest when a score is begun.

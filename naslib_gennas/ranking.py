@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import json
+import math
 import time
 import warnings
 from concurrent.futures import Executor
@@ -16,9 +18,11 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 import numpy as np
 
 from naslib_gennas import __version__, engine, metrics, report, spaces
+from naslib_gennas import finalists as finals
 from naslib_gennas import truth as truths
 from naslib_gennas.engine import Record
 from naslib_gennas.errors import InputError
+from naslib_gennas.finalists import Finalist
 from naslib_gennas.metrics import Estimate
 from naslib_gennas.profiles import Profile
 from naslib_gennas.proxies.base import Proxy
@@ -58,6 +62,8 @@ class Ranking:
         wall_seconds: of this call.
         core_seconds: of all scores, whenever they were computed; isomorphic architectures count once.
         reused: scores that were in the store already, or those of an isomorphic architecture.
+        finalists: those that raced at full depth, the winner first; empty without a race.
+        best: how many of them were asked for.
         complete: False where the run was interrupted.
         folder: where the run was written, if anywhere.
     """
@@ -77,6 +83,8 @@ class Ranking:
     retrieval: Optional[Estimate] = None
     regret: Optional[Estimate] = None
     top_percent: float = 10.0
+    finalists: Tuple[Finalist, ...] = ()
+    best: int = 0
     complete: bool = True
     folder: Optional[Path] = None
 
@@ -91,6 +99,8 @@ class Ranking:
             estimate = getattr(self, name)
             content[name] = None if estimate is None else estimate.to_json()
         content["top_percent"] = self.top_percent
+        content["best"] = [dataclasses.asdict(one) for one in self.finalists[: self.best]]
+        content["finalists"] = len(self.finalists)
         content["truth"] = self.truth
         for name in ("wall_seconds", "core_seconds", "reused"):
             content[name] = getattr(self, name)
@@ -124,6 +134,7 @@ def rank(
     device: str = "cpu",
     out: Union[str, Path, None] = None,
     top_percent: float = 10.0,
+    best: int = 0,
     higher_is_better: Optional[bool] = None,
     progress: Callable[[Record, int, int], None] = lambda record, done, total: None,
 ) -> Ranking:
@@ -143,6 +154,8 @@ def rank(
         out: a folder for scores.csv (written as the scores come), result.json and scatter.png; None: nothing is
             written.
         top_percent: of the retrieval.
+        best: so many of the best are wanted: those of the highest scores race for it at the full depth of the space's
+            networks (see `finalists`); 0: there is no race.
         higher_is_better: of the truth; None: as the column's name says.
         progress: called with every record, how many are done and how many there are.
 
@@ -153,24 +166,16 @@ def rank(
     started = time.perf_counter()
     found = spaces.get(space)
     chosen = proxy_for(found, proxy, profile)
+    if best < 0:
+        raise InputError(f"best is {best}; it takes a whole number from 0 up, 0 for no race")
+    final_proxy = finals.deep_proxy(found, proxy, chosen.profile) if best else None
     if not 0 < top_percent <= 100:
         raise InputError(f"top percent is {top_percent}; it takes a number above 0 up to 100")
     table = truths.find(truth, found, higher_is_better)
     total, sample = choose(found, n, archs, table, seed)
-    records = engine.score_many(
-        found,
-        sample,
-        chosen,
-        inputs=inputs,
-        seed=seed,
-        workers=workers,
-        executor=executor,
-        store=store,
-        device=device,
-    )
-    folder = None if out is None else report.folder(out)
     rows: List[Tuple[int, Ranked]] = []
     cost: Dict[str, float] = {}
+    finalists: List[Finalist] = []
     reused = 0
 
     def ranking(complete: bool) -> Ranking:
@@ -182,8 +187,10 @@ def rank(
             seed=seed,
             architectures=tuple(row for _, row in sorted(rows, key=lambda row: (-row[1].score, row[0]))),
             wall_seconds=time.perf_counter() - started,
-            core_seconds=sum(cost.values()),
+            core_seconds=sum(cost.values()) + sum(one.seconds for one in finalists),
             reused=reused,
+            finalists=tuple(finalists),
+            best=best,
             top_percent=top_percent,
             complete=complete,
             folder=folder,
@@ -194,6 +201,12 @@ def rank(
         return made
 
     with contextlib.ExitStack() as stack:
+        executor = stack.enter_context(engine.one_pool(executor, workers, device))
+        score = functools.partial(
+            engine.score_many, found, inputs=inputs, workers=workers, executor=executor, store=store, device=device
+        )
+        records = score(sample, chosen, seed=seed)  # which checks its arguments
+        folder = None if out is None else report.folder(out)
         file = stack.enter_context(report.Rows(folder / "scores.csv", COLUMNS)) if folder is not None else None
         try:
             for record in records:
@@ -205,6 +218,13 @@ def rank(
                 if file is not None:
                     file.write(dataclasses.asdict(row))
                 progress(record, len(rows), total)
+            if final_proxy is not None:
+                count = max(4 * best, -(-len(rows) // finals.SHARE))
+                scored = ((index, found.parse(row.arch), row.score) for index, row in rows)
+                entrants = finals.entrants(scored, found, count)
+                final_score = functools.partial(score, seed=finals.seed_for(seed))
+                for raced in finals.race(entrants, found, table, final_proxy, final_score, math.inf, best):
+                    finalists = raced
         except KeyboardInterrupt:
             raise Interrupted(ranking(complete=False)) from None
     return ranking(complete=True)

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set, Tuple, Union
 
 import numpy as np
-import torch
 
 from naslib_gennas import __version__, engine, metrics, profiles, report, spaces, tasks
 from naslib_gennas import labels as labelling
@@ -217,8 +216,7 @@ def search(
     folder = None if out is None else report.search_folder(out, settings)
     with contextlib.ExitStack() as stack:
         kept = store if isinstance(store, Store) else stack.enter_context(Store(store))
-        if executor is None and workers != 1 and torch.device(device).type == "cpu":
-            executor = stack.enter_context(engine.Pool(workers or engine.cores()))
+        executor = stack.enter_context(engine.one_pool(executor, workers, device))
         score = functools.partial(
             engine.score_pairs,
             chosen,

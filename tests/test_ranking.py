@@ -82,6 +82,21 @@ def test_best_come_first_and_untrainable_last():
     assert result.architectures[-1].status == "untrainable" and scores[-1] == -math.inf
 
 
+def test_the_best_race_and_isomorphic_ones_enter_once(table, tmp_path):
+    small = TINY.replace(name="small", steps=16)
+    result = ranking.rank(SPACE, "gennas-combo", 30, truth=None, profile=small, best=2, workers=1, out=tmp_path / "run")
+    assert len(result.finalists) == 8 and len({one.arch for one in result.finalists}) == 8
+    entered = {row.arch for row in result.architectures[:8]}
+    assert {one.arch for one in result.finalists} == entered
+    content = json.loads((tmp_path / "run/result.json").read_text(encoding="utf-8"))
+    assert [one["arch"] for one in content["best"]] == [one.arch for one in result.finalists[:2]]
+    assert content["finalists"] == 8 and content["core_seconds"] > sum(row.seconds for row in result.architectures)
+    with pytest.raises(InputError, match="best is -1"):
+        ranking.rank(SPACE, SIZE, 4, best=-1)
+    with pytest.raises(InputError, match="'size' has a profile of its own"):
+        ranking.rank(SPACE, SIZE, 4, best=1)
+
+
 def test_the_run_folder_has_every_score_and_result(table, tmp_path):
     out = tmp_path / "runs" / "one"
     lines = []

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
-from typing import Any, Dict, Mapping, Optional, Tuple
+import math
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import torch
 
+from naslib_gennas import engine
+from naslib_gennas import finalists as finals
 from naslib_gennas.errors import InputError
 from naslib_gennas.evolution import Evolution, Individual, differences
+from naslib_gennas.finalists import Finalist
 from naslib_gennas.plugin import compat
 from naslib_gennas.plugin.scoring import GraphScorer, Settings, task_of
+from naslib_gennas.proxies import gennas
 from naslib_gennas.spaces.naslib_graph import NaslibSpace, Spec
 
 compat.require_naslib()
@@ -36,7 +42,9 @@ class GenNASRegularizedEvolution(MetaOptimizer):
     the population is full, which makes 450 epochs. Keys are read from ``config.search``: ``population_size``,
     ``sample_size`` (the tournament), ``gennas_task`` (a key such
     as ``gennas_combo`` or a task), ``gennas_profile``, ``gennas_steps``, ``gennas_seeds``, ``gennas_inputs``,
-    ``gennas_network``; the seed is ``search.seed``, or else ``config.seed``.
+    ``gennas_network``, ``gennas_finalists``; the seed is ``search.seed``, or else ``config.seed``. After the last epoch
+    the best architectures race at the full depth of the space's networks for being the final one, as in
+    `naslib_gennas.finalists`: a fifth of them where the profile shrinks the networks, or ``gennas_finalists``.
 
     Args:
         config: NASLib's configuration.
@@ -56,6 +64,7 @@ class GenNASRegularizedEvolution(MetaOptimizer):
         self.population_size = _whole(search, "population_size", 50, 1)
         self.sample_size = _whole(search, "sample_size", 10, 1)
         self.seed = _whole(search, "seed", _whole(config, "seed", 0, 0), 0)
+        self.count = _whole(search, "gennas_finalists", -1, -1)
         self.task = task_of(str(getattr(search, "gennas_task", "gennas_combo")))
         self.scorer = GraphScorer(
             Settings(
@@ -70,6 +79,7 @@ class GenNASRegularizedEvolution(MetaOptimizer):
         self.performance_metric = Metric.VAL_ACCURACY
         self.space: Optional[NaslibSpace] = None
         self.evolution: Optional[Evolution[Spec]] = None
+        self.finalists: List[Finalist] = []
         self.dataset_api: Any = None
         self._true: Dict[Tuple[Spec, Any], float] = {}
 
@@ -89,15 +99,34 @@ class GenNASRegularizedEvolution(MetaOptimizer):
         self.dataset_api = dataset_api
 
     def new_epoch(self, epoch: int) -> None:
-        """Score one architecture: a sampled one until the population is full, then a tournament winner's mutant."""
+        """Score one architecture: a sampled one until the population is full, then a tournament winner's mutant.
+
+        The last epoch is followed by the race of the finalists.
+        """
         space, evolution = self._search()
         individual = evolution.ask()
         score = self.scorer.score_spec(space, individual.genome, self.task)
         told = evolution.tell(individual, score.value)
+        if len(evolution.history) == self.epochs:
+            self._race(space, evolution)
         logger.info("gennas: %s scored %s, incumbent %s", told.genome, told.fitness, self._incumbent().genome)
 
+    def _race(self, space: NaslibSpace, evolution: Evolution[Spec]) -> None:
+        settings = self.scorer.settings
+        profile = settings.resolved()
+        count = self.epochs // finals.SHARE * finals.usual(space, profile) if self.count < 0 else self.count
+        scored = ((one.id, one.genome, one.fitness) for one in evolution.history if one.fitness is not None)
+        entrants = finals.entrants(scored, space, count)
+        name = f"{gennas.PREFIX}{self.task}"
+        score = functools.partial(
+            engine.score_many, space, inputs=settings.inputs, seed=finals.seed_for(self.seed), workers=1
+        )
+        for found in finals.race(entrants, space, None, finals.deep_proxy(space, name, profile), score, math.inf):
+            self.finalists = found
+        logger.info("gennas: %d finalists raced; the winner is %s", len(self.finalists), self._incumbent().genome)
+
     def get_final_architecture(self) -> Any:
-        """A new graph of the architecture with the highest score.
+        """A new graph of the winner of the finalists' race, or of the architecture with the highest score before it.
 
         Raises:
             InputError: nothing has been scored yet.
@@ -140,6 +169,8 @@ class GenNASRegularizedEvolution(MetaOptimizer):
             "space": space.name,
             "settings": self._settings(),
             "search": evolution.state(),
+            # The seconds that a score took are not the same again in a search that is.
+            "finalists": [{**dataclasses.asdict(one), "seconds": 0.0} for one in self.finalists],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -162,6 +193,7 @@ class GenNASRegularizedEvolution(MetaOptimizer):
         if differing:
             raise InputError(f"checkpoint was made with other settings ({differing}): resume with the same ones")
         evolution.restore(state["search"])
+        self.finalists = [Finalist(**one) for one in state.get("finalists", [])]
 
     def _settings(self) -> Dict[str, Any]:
         settings = self.scorer.settings
@@ -181,7 +213,10 @@ class GenNASRegularizedEvolution(MetaOptimizer):
         return len(self._search()[1].history)
 
     def _incumbent(self) -> Individual[Spec]:
-        best = self._search()[1].best
+        evolution = self._search()[1]
+        best = evolution.best
+        if self.finalists and self.finalists[0].status == "ok":
+            best = next(one for one in evolution.history if one.id == self.finalists[0].id)
         if best is None:
             raise InputError("gennas_re has scored nothing yet: run the search, or resume from its checkpoint")
         return best

@@ -239,6 +239,23 @@ def test_search_goes_on_from_its_checkpoint_as_if_never_interrupted(doubles: Non
     assert second.get_final_architecture().get_hash() == whole.get_final_architecture().get_hash()
 
 
+def test_the_best_race_at_full_depth_after_the_last_epoch(doubles: None) -> None:
+    search = _search(_config(epochs=6, gennas_finalists=3))
+    for epoch in range(6):
+        assert not search.finalists
+        search.new_epoch(epoch)
+    assert [one.rung for one in search.finalists] == [4, 4, 1]
+    winner = search.space.format(next(i for i in search.evolution.history if i.id == search.finalists[0].id).genome)
+    assert search.test_statistics()["architecture"] == search.finalists[0].arch == winner
+    saved = search.get_checkpointables()["model"].state_dict()
+    again = _search(_config(epochs=6, gennas_finalists=3))
+    again.get_checkpointables()["model"].load_state_dict(saved)
+    assert again.get_final_architecture().get_hash() == search.get_final_architecture().get_hash()
+    none = _search(_config(epochs=1, gennas_finalists=0))
+    none.new_epoch(0)
+    assert not none.finalists
+
+
 def test_statistics_are_four_floats_nan_where_unknown(doubles: None) -> None:
     search = _search(_config())
     search.new_epoch(0)
