@@ -15,7 +15,15 @@ import threading
 import time
 import warnings
 from collections import deque
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -104,10 +112,11 @@ def score_many(
         proxy: a proxy or its name.
         inputs: the input batch (see `images.load`); None: the proxy's usual one.
         seed: of initialisation, targets and noise; every architecture is scored under the same.
-        workers: processes, each with one torch thread; None: one a core; 1: no other process, scores come in order.
+        workers: processes, each with one torch thread; None: one a core; 1: no other process, scores come in order. On
+            a GPU: threads, each with a CUDA stream; None: 1.
         executor: where to compute instead of in own processes: any executor, such as Dask's `Client.get_executor()`.
         store: a `Store` or its file; None: nothing is kept after the call.
-        device: where to train, such as "cuda:0"; None for `workers` then means 1.
+        device: where to train, such as "cuda:0".
 
     Raises:
         InputError: an unknown name, a proxy that cannot score the space, a malformed architecture.
@@ -146,6 +155,8 @@ def score_pairs(
     """
     if workers is not None and workers < 1:
         raise InputError(f"workers is {workers}; it takes a whole number from 1 up")
+    if executor is None:  # an executor's workers may have what this machine has not
+        _check_device(device)
     setting = _Setting(spaces.get(space), inputs, seed, device)
     if first is not None:
         setting.job(first)
@@ -187,14 +198,65 @@ class Pool(Executor):
         self._executor.shutdown(wait=wait, kill_workers=True)
 
 
+class Streams(ThreadPoolExecutor):
+    """Threads of this process that train on one GPU, each with a CUDA stream of its own.
+
+    A training of a small network is hundreds of short kernels a step that leave most of a GPU idle; those of different
+    streams run at the same time (docs/speed.md has the counts).
+    """
+
+    def __init__(self, workers: int, device: str) -> None:
+        self.workers, self.device = workers, torch.device(device)
+        super().__init__(workers, thread_name_prefix="gennas-stream", initializer=self._own_stream)
+
+    def _own_stream(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.set_stream(torch.cuda.Stream(self.device))  # the current stream is a thread's own
+
+
 @contextlib.contextmanager
 def one_pool(executor: Optional[Executor], workers: Optional[int], device: str) -> Iterator[Optional[Executor]]:
     """An executor for several calls of `score_many` while the block lasts: the caller's, or one pool for them all."""
-    if executor is not None or workers == 1 or torch.device(device).type != "cpu":
+    count = _count(workers, device)
+    if executor is not None or count == 1:
         yield executor
         return
-    with Pool(workers or cores()) as pool:
-        yield pool
+    with _own_executor(count, device) as own:
+        yield own
+
+
+def _count(workers: Optional[int], device: str) -> int:
+    """How many workers there are: as many as asked for, else one a core, and one where another device computes."""
+    return workers or (cores() if _place(device).type == "cpu" else 1)
+
+
+def _own_executor(workers: int, device: str) -> Executor:
+    _check_device(device)
+    return Pool(workers) if _place(device).type == "cpu" else Streams(workers, device)
+
+
+def _place(device: str) -> torch.device:
+    """The device of a name.
+
+    Raises:
+        InputError: there is no such device.
+    """
+    try:
+        return torch.device(device)
+    except RuntimeError:
+        raise InputError(f"device '{device}' is unknown; it takes cpu, cuda, cuda:1, ...") from None
+
+
+def _check_device(device: str) -> None:
+    """See that this machine has a device.
+
+    Raises:
+        InputError: it has not.
+    """
+    found = _place(device)
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        have = f"this machine has {torch.cuda.device_count()}" if torch.cuda.is_available() else "PyTorch finds no GPU"
+        raise InputError(f"device '{device}' is not there: {have}; --device cpu works everywhere")
 
 
 @contextlib.contextmanager
@@ -295,7 +357,7 @@ class _Setting:
             "settings": proxy.settings,
             "profile": {name: value for name, value in asdict(proxy.profile).items() if name != "name"},
             "images": proxy.images,
-            "device": torch.device(self.device).type,
+            "device": _place(self.device).type,
             **_foreign_code(space, proxy),
         }
         run = Run(space.name, proxy.name, canonical(settings), identity, self.seed)
@@ -337,9 +399,9 @@ def _records(
 ) -> Iterator[Record]:
     with contextlib.ExitStack() as stack:
         kept = store if isinstance(store, Store) else stack.enter_context(Store(store))
-        count = workers or (1 if torch.device(setting.device).type != "cpu" else cores())
+        count = _count(workers, setting.device)
         if executor is None and count > 1:
-            executor = stack.enter_context(Pool(count))
+            executor = stack.enter_context(_own_executor(count, setting.device))
         elif executor is not None and workers is None:
             count = _capacity(executor)
         failures: Dict[Tuple[Run, str], Row] = {}

@@ -89,6 +89,19 @@ def test_spaces_and_tasks_are_listed_and_shown(tiny):
         (["rank", "nasbench201", "--truth", "truth.csv:acuracy"], "did you mean 'accuracy'"),
         (["rank", "nasbench201", "--truth", "none", "--n", "2", "--out", "truth.csv/x"], "output folder"),
         (["rank", "nasbench201", "--json", "absent/x.json"], "there is no folder"),
+        (["rank", "nasbench201", "--truth", "none", "--device", "gpu"], "device 'gpu' is unknown"),
+        (
+            ["rank", "nasbench201", "--truth", "none", "--device", "cuda:99", "--workers", "1"],
+            "device 'cuda:99' is not",
+        ),
+        (
+            ["rank", "nasbench201", "--truth", "none", "--device", "cuda:99", "--workers", "2"],
+            "device 'cuda:99' is not",
+        ),
+        (
+            ["search", "nasbench201", "--truth", "none", "--device", "cuda:99", "--out", "run"],
+            "device 'cuda:99' is not",
+        ),
         (["score", "nasbench201", "|nor_conv_3x3~0|"], "1 nodes, not 3"),
         (["score", "nasbench101", "{"], "not JSON at character"),
         (["tasks", "show", "comb"], "did you mean 'combo'"),

@@ -147,6 +147,17 @@ def test_architectures_are_taken_lazily_from_an_endless_source(pool, proxy):
     assert len({next(same).score for _ in range(20)}) == 1
 
 
+def test_the_threads_that_a_gpu_gets_give_the_scores_of_this_process(proxy):
+    archs = architectures(6)
+    alone = {record.arch: record.score for record in engine.score_many(SPACE, archs, proxy, workers=1)}
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with engine.Streams(2, device) as streams:
+        records = list(engine.score_many(SPACE, archs, proxy, executor=streams, device=device))
+    assert len(records) == 6
+    if device == "cpu":
+        assert {record.arch: record.score for record in records} == alone
+
+
 def test_a_text_is_parsed_and_a_wrong_one_refused(proxy):
     arch = architectures(1)[0]
     assert engine.score_one(SPACE, SPACE.format(arch), proxy).score == engine.score_one(SPACE, arch, proxy).score
