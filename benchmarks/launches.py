@@ -2,8 +2,8 @@
 
     python benchmarks/launches.py --data FOLDER --space nasbench201 --profile fast
 
-Counted on the CPU: every operation that computes, forward, backward and update; views and allocations are none. Most are
-one kernel on a GPU, a convolution's backward pass is two or three. FOLDER: as for benchmarks/frontier.py.
+Counted on the CPU: every operation that computes, forward, backward and update; views and allocations are none. Most
+are one kernel on a GPU, a convolution's backward pass is two or three. FOLDER: as for benchmarks/frontier.py.
 """
 
 from __future__ import annotations
