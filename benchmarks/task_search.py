@@ -50,8 +50,8 @@ def main() -> None:
         out=options.out,
         progress=lambda method, trial, best, done: print(f"{method} {done}: best rho {best:.3f}", flush=True),
     )
-    assert found.task is not None
-    candidates = {"found": gennas.from_task(found.task, proxies.get("gennas-combo", options.profile).profile)}
+    assert found.candidate is not None
+    candidates = {"found": gennas.from_task(found.candidate, proxies.get("gennas-combo", options.profile).profile)}
     for name in options.shipped:
         candidates[name] = proxies.get(f"gennas-{name}", options.profile)
     scores: Dict[str, List[float]] = {}
@@ -73,6 +73,8 @@ def main() -> None:
         gap = metrics.difference("spearman", scores["found"], scores["combo"], others.values, options.seed)
         content["found_minus_combo"] = gap.to_json()
         print(f"found less combo: {gap}")
+    expected = "nothing" if found.expected is None else f"{found.expected:.3f}"
+    print(f"expected of the found one elsewhere: {expected}; taken: {'found' if found.taken else 'combo'}")
     tried = len(found.course.trials)
     stopped = sum(trial.stopped for trial in found.course.trials)
     print(f"{tried} tasks tried, {stopped} given up early; labels: found {found.rho:.3f}, combo {found.reference:.3f}")

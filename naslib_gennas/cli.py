@@ -808,9 +808,15 @@ def search_task(
         held = [str(found.held_out[key])] if found.held_out else []
         rows.append((label, "" if value is None else f"{value:.3f}", *held))
     print_columns(console, *rows)
+    expected = "" if found.expected is None else f", of which {found.expected:.3f} is expected on other architectures"
+    if found.taken:
+        console.print(f"{name} is taken: its rho is {found.rho:.3f}{expected}")
+    else:
+        why = expected or ", and too few random tasks were tried to tell what of it is luck"
+        console.print(f"{reference} is taken: the best task found has rho {found.rho:.3f}{why} (candidate.yaml)")
     stopped_early = sum(trial.stopped for trial in found.course.trials)
     console.print(f"{len(found.course.trials)} tasks tried, {stopped_early} given up early as hopeless")
-    console.print(f"Written to {found.folder}: task.yaml, targets.png, convergence.png, result.json")
+    console.print(f"Written to {found.folder}: task.yaml, candidate.yaml, targets.png, convergence.png, result.json")
     console.print(f"Use it: [bold]gennas rank {space} --proxy gennas-{found.folder}/task.yaml[/]")
     emit(found.to_json(), json)
 

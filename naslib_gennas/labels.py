@@ -147,6 +147,35 @@ def rho(scores: Sequence[float], truth: Sequence[float]) -> float:
     return float(x @ y) / scale if scale > 0 and float(x @ x) > 0 else -1.0
 
 
+def shrinkage(scores: Sequence[Sequence[float]], truth: Sequence[float], seed: int) -> Tuple[float, float]:
+    """What the correlations of some tasks with a few labels say of their correlations with many: the mean of the tasks,
+    and the factor by which the distance of one from that mean is to be believed.
+
+    Empirical Bayes: the correlations of random tasks vary because the tasks differ and because the labels are few. The
+    second part is estimated by drawing the labels anew (300 bootstrap draws, the same for all tasks, since what a draw
+    does to all of them alike does not change their order); the factor is the first part's share of the variance.
+
+    Args:
+        scores: of each task, one a label; -inf for what could not be scored.
+        truth: the labels.
+    """
+    own = _rhos(np.asarray(scores, dtype=float), np.asarray(truth, dtype=float))
+    draws = np.random.default_rng(derive(seed, "shrinkage")).integers(0, len(truth), (300, len(truth)))
+    table, values = np.asarray(scores, dtype=float), np.asarray(truth, dtype=float)
+    moved = np.array([_rhos(table[:, draw], values[draw]) for draw in draws]) - own
+    noise = float(np.mean((moved - moved.mean(axis=1, keepdims=True)) ** 2))
+    spread = float(own.var(ddof=1))
+    return float(own.mean()), max(0.0, 1 - noise / spread) if spread > 0 else 0.0
+
+
+def _rhos(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """`rho` of each row."""
+    x, y = rankdata(scores, axis=1), rankdata(truth)
+    x, y = x - x.mean(axis=1, keepdims=True), y - y.mean()
+    scale = np.sqrt((x * x).sum(axis=1) * (y @ y))
+    return np.where(scale > 0, (x @ y) / np.where(scale > 0, scale, 1), -1.0)
+
+
 def upper_bound(scores: Sequence[Optional[float]], truth: Sequence[float]) -> float:
     """The highest Spearman correlation that is left when some scores (None) are still to come, tied with no other.
 

@@ -4,6 +4,10 @@ Section 3.4 of arXiv:2108.01899: about 20 architectures of known accuracy, popul
 fitness = the rank correlation of scores and accuracy. The sign of the correlation counts here: a task that orders
 architectures backwards is of no use as a proxy. Unlike there, the usual task is the first individual: 20 labels are
 few, and what is known to work on other spaces is a better guess than a random one.
+
+For the same reason the best task of a search replaces the usual one only where it is better by more than luck: the best
+of hundreds of correlations with 20 labels is too high. How much too high is told by the random tasks of the first
+population (see `labels.shrinkage`), and what is left of it must be above the usual task's correlation.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ from naslib_gennas import labels as labelling
 from naslib_gennas.engine import Record
 from naslib_gennas.errors import EngineError, InputError
 from naslib_gennas.evolution import Evolution, Individual, RandomSearch, Search
-from naslib_gennas.labels import Labels, rho, upper_bound
+from naslib_gennas.labels import Labels, rho, shrinkage, upper_bound
 from naslib_gennas.metrics import Estimate
 from naslib_gennas.profiles import Profile
 from naslib_gennas.proxies import gennas
@@ -44,6 +48,8 @@ USUAL_EVALUATIONS = 450
 # The tasks of the highest fitness are scored under so many more seeds before one is chosen: 20 labels are few, and
 # the best of hundreds of noisy figures is mostly lucky.
 FINALISTS, SEEDS = 8, 2
+#: The fewest random tasks that tell how much of a correlation is luck.
+FOUNDERS = 8
 
 
 @dataclass(frozen=True)
@@ -94,11 +100,14 @@ class Found:
     """What a task search found.
 
     Attributes:
-        task: the best task; `gennas-PATH` of its YAML file scores with it.
-        rho: its correlation with the labels, the mean over several seeds.
+        task: what to use: the candidate where it is expected to be better than the usual task, else that one;
+            `gennas-PATH` of its YAML file scores with it.
+        candidate: the best task of the search.
+        rho: the candidate's correlation with the labels, the mean over several seeds.
+        expected: what of it is expected on other architectures; None: too few random tasks were tried to tell.
         reference: the correlation of the usual task (`combo`) with the same labels.
-        held_out: correlations with other labelled architectures, by task: the found one, the usual one, that of random
-            search; empty without any.
+        held_out: correlations with other labelled architectures, by task: "found" (the candidate), "usual", "random"
+            (that of random search); empty without any.
         held_out_curve: (trial id, held-out correlation) of every incumbent of the search.
         course, control: the search, and random search with the same budget where asked for.
         resumed: trials that an earlier, interrupted run had done.
@@ -107,7 +116,9 @@ class Found:
 
     settings: Mapping[str, Any]
     task: Optional[ProxyTask]
+    candidate: Optional[ProxyTask]
     rho: Optional[float]
+    expected: Optional[float]
     reference: Optional[float]
     course: Course
     control: Optional[Course] = None
@@ -117,6 +128,11 @@ class Found:
     complete: bool = True
     folder: Optional[Path] = None
 
+    @property
+    def taken(self) -> bool:
+        """Whether the candidate is expected to be better than the usual task."""
+        return self.expected is not None and self.reference is not None and self.expected > self.reference
+
     def to_json(self) -> Dict[str, Any]:
         """The search as plain data: what `result.json` and `--json` hold."""
         return {
@@ -124,7 +140,10 @@ class Found:
             "seed": self.settings["seed"],
             "settings": self.settings,
             "task": None if self.task is None else tasks.dump(self.task),
+            "candidate": None if self.candidate is None else tasks.dump(self.candidate),
+            "taken": self.taken,
             "rho": self.rho,
+            "expected": self.expected,
             "reference": {"task": self.settings["reference"], "rho": self.reference},
             "held_out": {name: estimate.to_json() for name, estimate in self.held_out.items()},
             "held_out_curve": [list(point) for point in self.held_out_curve],
@@ -260,6 +279,7 @@ class _Search:
         self.courses: Dict[str, Course] = {"evolution": Course("evolution", ())}
         self.best: Dict[str, Tuple[Trial, float]] = {}
         self.reference: Optional[float] = None
+        self.expected: Optional[float] = None
         self.held_out: Dict[str, Estimate] = {}
         self.curve: List[Tuple[int, float]] = []
         self.given_up: Set[int] = set()
@@ -375,15 +395,32 @@ class _Search:
         if finalists:
             place = int(np.argmax(means))
             self.best[method] = finalists[place], float(means[place])
+            if method == "evolution":
+                self.expected = self._expected(float(means[place]))
         if self.reference is None:
             usual = self._usual()
             self.reference = float(
                 np.mean([self.correlation(usual, self.known, seed)[0] for seed in [self.seed, *seeds]])
             )
 
+    def _expected(self, found: float) -> Optional[float]:
+        """What a correlation with the labels is worth on other architectures, as the random tasks tell."""
+        founders = [
+            trial
+            for trial in self.courses["evolution"].trials
+            if trial.parent is None and trial.id and not trial.stopped
+        ]
+        if len(founders) < FOUNDERS:
+            return None
+        scores = [self.correlation(self.proxy(trial.genome), self.known, self.seed)[1] for trial in founders]
+        mean, factor = shrinkage(scores, self.known.values, self.seed)
+        return mean + factor * (found - mean)
+
+    def _usual_task(self) -> ProxyTask:
+        return tasks.get(self.settings["reference"][len(gennas.PREFIX) :])
+
     def _usual(self) -> Proxy:
-        task = tasks.get(self.settings["reference"][len(gennas.PREFIX) :])
-        return gennas.from_task(task, self.profile)
+        return gennas.from_task(self._usual_task(), self.profile)
 
     def validate(self) -> None:
         """Correlations with the labelled architectures that the search has not seen."""
@@ -407,11 +444,13 @@ class _Search:
         if chosen is None and self.courses["evolution"].finalists(1):
             trial = self.courses["evolution"].finalists(1)[0]
             chosen = (trial, trial.rho)
-        task = None if chosen is None else to_task(chosen[0].genome, self.name, self.space.kind)
+        candidate = None if chosen is None else to_task(chosen[0].genome, self.name, self.space.kind)
         made = Found(
             self.settings,
-            task,
+            candidate,
+            candidate,
             None if chosen is None else chosen[1],
+            self.expected,
             self.reference,
             self.courses["evolution"],
             self.courses.get("random"),
@@ -421,6 +460,8 @@ class _Search:
             complete,
             folder,
         )
+        if complete and not made.taken:
+            made = dataclasses.replace(made, task=self._usual_task())
         if folder is not None:
             write(made, folder)
         return made
@@ -469,13 +510,15 @@ def _plain(course: Course) -> Dict[str, Any]:
 
 
 def write(found: Found, folder: Path) -> None:
-    """Write task.yaml, result.json and, of a search that is done, targets.png and convergence.png.
+    """Write task.yaml, candidate.yaml, result.json and, of a search that is done, targets.png and convergence.png.
 
     A full disk loses these files, not the search.
     """
     try:
         if found.task is not None:
             (folder / "task.yaml").write_text(tasks.dump(found.task), encoding="utf-8")
+        if found.candidate is not None:
+            (folder / "candidate.yaml").write_text(tasks.dump(found.candidate), encoding="utf-8")
         report.write_json(folder / "result.json", found.to_json())
         if found.task is not None and found.complete:  # stopping must not wait for plots
             report.plot_task(found.task, folder / "targets.png")

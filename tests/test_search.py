@@ -245,14 +245,43 @@ def test_a_task_search_finds_a_task_that_works_everywhere_and_goes_on(tmp_path, 
     found = task_search.search(SPACE, few(), **TASK, evaluations=12, held_out=few(6, seed=1), **kept)
     assert found.resumed == 5 and len(found.course.trials) == len(found.control.trials) == 12
     whole = task_search.search(SPACE, few(), **TASK, evaluations=12, control=False)
-    assert trials(whole) == trials(found) and whole.task == found.task
+    assert trials(whole) == trials(found) and whole.candidate == found.candidate
     assert set(found.held_out) == {"found", "usual", "random"} and found.held_out_curve
-    saved = tasks.get(tmp_path / "out" / "task.yaml")
-    assert saved.stages == found.task.stages and saved.noise == found.task.noise
+    saved = tasks.get(tmp_path / "out" / "candidate.yaml")
+    assert saved.stages == found.candidate.stages and saved.noise == found.candidate.noise
+    # Too few random tasks tell what is luck: the usual one is what to use.
+    assert found.expected is None and not found.taken
+    assert tasks.get(tmp_path / "out" / "task.yaml").stages == found.task.stages == tasks.get("combo").stages
     for name in ("targets.png", "convergence.png"):
         assert (tmp_path / "out" / name).stat().st_size > 5_000
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["evaluations"] == 12 and result["reference"]["task"] == "gennas-combo"
+
+
+def test_a_task_is_taken_where_more_than_luck_is_left_of_its_rho(short, monkeypatch):
+    monkeypatch.setattr(task_search, "FOUNDERS", 3)
+    found = task_search.search(SPACE, few(10), **{**TASK, "population": 5}, evaluations=8, control=False)
+    assert found.expected is not None and found.expected <= found.rho + 1e-9
+    assert found.taken == (found.expected > found.reference)
+    assert found.task == (found.candidate if found.taken else tasks.get("combo"))
+
+
+@pytest.mark.parametrize(("qualities", "least", "most"), [([1.0] * 40, 0.0, 0.15), ([0.2, 1.0, 5.0] * 13, 0.65, 0.95)])
+def test_what_is_believed_of_a_correlation_is_what_the_tasks_differ_in(qualities, least, most):
+    """Scores are the truth times a quality, plus noise of the task's own; 20 labels.
+
+    With equal qualities all differences are noise: over 20 such samples the factor is 0.00 on average and 0.09 at the
+    most; with qualities of 0.2 to 5 (correlations 0.2 to 0.98) it is 0.80 on average, standard deviation 0.03.
+    """
+    rng = np.random.default_rng(3)
+    truth = rng.normal(size=20)
+    scores = [quality * truth + rng.normal(size=20) for quality in qualities]
+    mean, factor = labels.shrinkage(scores, truth, 0)
+    assert least <= factor <= most
+    assert mean == pytest.approx(np.mean([labels.rho(row, truth) for row in scores]))
+    order = rng.permutation(20)
+    again = labels.shrinkage([row[order] for row in scores], truth[order], 0)
+    assert again[0] == pytest.approx(mean)
 
 
 def test_hopeless_tasks_are_given_up_early(short):

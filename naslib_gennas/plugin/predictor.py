@@ -139,7 +139,8 @@ class GenNASPredictor(Predictor):
             profile=settings.resolved(),
             workers=1,
         )
-        if found.task is None:
+        if found.candidate is None or not found.taken:
+            logger.info("gennas: %d tasks searched, none better than combo by more than luck", len(found.course.trials))
             return
         checks = [
             GraphScorer(dataclasses.replace(settings, seed=derive(settings.seed, "check", n) % 2**31, seeds=1))
@@ -147,7 +148,7 @@ class GenNASPredictor(Predictor):
         ]
         better, best = (
             float(np.mean([_rho(scorer, graphs, values, task) for scorer in checks]))
-            for task in (found.task, self.task)
+            for task in (found.candidate, self.task)
         )
         logger.info(
             "gennas: %d tasks searched; under new seeds the best of them has rho %.3f with the labels, %s has %.3f",
@@ -156,11 +157,11 @@ class GenNASPredictor(Predictor):
             self.task,
             best,
         )
-        own = _rho(self.scorer, graphs, values, found.task)
+        own = _rho(self.scorer, graphs, values, found.candidate)
         if better > best and own > self.correlations[self.task]:
-            self.task, self.searched = SEARCHED, found.task
+            self.task, self.searched = SEARCHED, found.candidate
             self.correlations[SEARCHED] = own
-            logger.info("gennas: task %s chosen; as YAML:\n%s", SEARCHED, tasks.dump(found.task))
+            logger.info("gennas: task %s chosen; as YAML:\n%s", SEARCHED, tasks.dump(found.candidate))
 
     def _labelled(
         self, graphs: Sequence[Any], values: Sequence[float]
