@@ -9,7 +9,7 @@ setting: core-seconds an architecture and Spearman's rho with its 95% interval f
 `benchmarks/` (ground truth) and `reference/` (the authors' own losses and times).
 
 Subsets never overlap: settings are chosen on `choose`, figures are reported on `report`; `reference` are the
-architectures that the authors' code was run on.
+architectures that the authors' code was run on, `others` are the rest.
 """
 
 from __future__ import annotations
@@ -43,7 +43,12 @@ def subset(space: str, which: str, data: Path) -> List[Dict[str, Any]]:
     others = [row for row in rows if row["arch"] not in keys]
     order = np.random.default_rng(2108).permutation(len(others))
     chosen, reported = SUBSETS.get(space, (0, len(others)))
-    indices = order[:chosen] if which == "choose" else order[chosen : chosen + reported]
+    parts = {
+        "choose": order[:chosen],
+        "report": order[chosen : chosen + reported],
+        "others": order[chosen + reported :],
+    }
+    indices = parts[which]
     return [others[i] for i in indices]
 
 
@@ -273,7 +278,7 @@ def main(arguments: Optional[List[str]] = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     scoring = commands.add_parser("score")
     scoring.add_argument("--space", default="nasbench201")
-    scoring.add_argument("--subset", choices=("choose", "report", "reference"), default="choose")
+    scoring.add_argument("--subset", choices=("choose", "report", "others", "reference"), default="choose")
     scoring.add_argument("--proxy", default="gennas-combo")
     scoring.add_argument("--profile")
     scoring.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="fields of the profile to change")
