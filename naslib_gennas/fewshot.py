@@ -41,6 +41,11 @@ HYPERPRIORS: Mapping[str, Tuple[float, float]] = {
 Features = Mapping[str, float]
 
 
+def settings() -> Dict[str, Any]:
+    """What decides a ranker besides its labels and the profile, ready for JSON."""
+    return {"prior": PRIOR, "slope": SLOPE, "hyperpriors": {name: list(pair) for name, pair in HYPERPRIORS.items()}}
+
+
 # -------------------------------------------------------------------------------------------------------- what is known
 
 

@@ -173,7 +173,7 @@ def load(spec: Union[str, Path, Truth], space: SearchSpace[Any], higher_is_bette
     """
     if isinstance(spec, Truth):
         return spec
-    name, wanted = _split(str(spec))
+    name, wanted = split(str(spec))
     if name == ANALOG:
         _only(space, "nasbench201", ANALOG)
         return _collect(ANALOG, _analog(), wanted, space, higher_is_better)
@@ -198,7 +198,7 @@ def load(spec: Union[str, Path, Truth], space: SearchSpace[Any], higher_is_bette
     return _collect(path.name, read_table(path), wanted, space, higher_is_better)
 
 
-def _split(spec: str) -> Tuple[str, str]:
+def split(spec: str) -> Tuple[str, str]:
     """The file or name, and the column ("" where none is asked for)."""
     if Path(spec).is_file():
         return spec, ""
