@@ -2,12 +2,13 @@
 
     python benchmarks/compare.py score --data FOLDER --out OUT [--space SPACE] [--n 300] [--proxies a,b,c]
     python benchmarks/compare.py table --data FOLDER --out OUT [--space SPACE]
+    python benchmarks/compare.py plot --data FOLDER --out OUT
 
 FOLDER holds `benchmarks/` (ground truth) and `reference/` (published figures). The architectures are the first ones of
 the subset `report` of benchmarks/frontier.py, on which no setting was chosen. `score` keeps scores in
 OUT/scores.sqlite: what is there is not computed again, an interrupted run goes on, and a proxy more costs no other.
 `table` prints Markdown from what is there, with the published figures beside ours; each row says how many
-architectures it is about.
+architectures it is about. `plot` draws cost against rho for every space into OUT/proxies.png, with the Pareto front.
 """
 
 from __future__ import annotations
@@ -21,15 +22,16 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 from frontier import subset
+from matplotlib.ticker import NullFormatter
 
-from naslib_gennas import engine, metrics, spaces
+from naslib_gennas import engine, metrics, report, spaces
 from naslib_gennas.store import Store
 
 CNN = (
-    "gennas-combo,params,flops,l2_norm,synflow,logsynflow,jacob_cov,naswot,grad_norm,snip,fisher,plain,epe_nas,zen,zico,"
+    "gennas-combo,gennas-plus,params,flops,l2_norm,synflow,logsynflow,jacob_cov,naswot,grad_norm,snip,fisher,plain,epe_nas,zen,zico,"
     "grasp,swap,swap_reg,az_expressivity,az_progressivity,az_trainability,az_complexity,meco,ntk_cond,linear_regions,nasi"
 )
-RNN = "gennas-nlp-combo,params,l2_norm,synflow,logsynflow,grad_norm,snip,plain,jacob_cov"
+RNN = "gennas-nlp-combo,gennas-nlp-search,params,l2_norm,synflow,logsynflow,grad_norm,snip,plain,jacob_cov"
 #: Space -> (architectures, proxies, data set -> its name in the paper's tables).
 SPACES: Dict[str, Tuple[int, str, Dict[str, Tuple[str, str]]]] = {
     "nasbench201": (
@@ -114,6 +116,46 @@ def line(name: str, records: List[engine.Record], rows: List[Dict[str, Any]], co
     return "| " + " | ".join([*cells, ", ".join(f"{n} {status}" for status, n in bad.items()), known]) + " |"
 
 
+def plot(asked: argparse.Namespace) -> None:
+    """Cost against rho, a panel a space (its first data set): what no other beats at its cost is named and joined."""
+    made, axes = report.figure(4.6, 3.8, 2, 3)
+    with Store(asked.out / "scores.sqlite") as store:
+        for axis, (space, (most, usual, columns)) in zip(axes.ravel(), SPACES.items()):
+            rows = subset(space, "report", asked.data)[:most]
+            column = next(iter(columns))
+            points: List[Tuple[float, float, str]] = []
+            for name in usual.split(","):
+                records = stored(space, rows, name, store)
+                known = [(r.score, row["truth"][column]) for r, row in zip(records, rows) if column in row["truth"]]
+                if len(known) < 30:
+                    continue
+                costs = {record.key: record.seconds for record in records if record.status != "untrainable"}
+                rho = metrics.spearman(*zip(*known)).value
+                points.append((sum(costs.values()) / len(costs), rho, name))
+            best = -math.inf
+            front = []
+            for cost, rho, name in sorted(points):
+                if rho > best:
+                    best = rho
+                    front.append((cost, rho))
+                ours, ahead = name.startswith("gennas"), (cost, rho) in front
+                axis.plot(cost, rho, "o" if ours else ".", color="tab:red" if ours else "tab:blue" if ahead else "0.6")
+                axis.annotate(
+                    name, (cost, rho), xytext=(3, 3), textcoords="offset points", fontsize=7 if ours or ahead else 5
+                )
+            if front:
+                axis.step(*zip(*front), where="post", color="tab:blue", linewidth=0.8, linestyle="--")
+            axis.set_xscale("log")
+            axis.xaxis.set_minor_formatter(NullFormatter())
+            axis.set_title(f"{space}, {column}, n up to {most}", fontsize=10)
+            axis.set_xlabel("core-seconds an architecture")
+            axis.set_ylabel("Spearman rho")
+            axis.grid(alpha=0.3)
+    for axis in axes.ravel()[len(SPACES) :]:
+        axis.set_axis_off()
+    print(report.save(made, asked.out / "proxies.png"))
+
+
 def two(estimate: metrics.Estimate) -> str:
     """An estimate with two digits, as the published figures have."""
     if math.isnan(estimate.value):
@@ -124,19 +166,20 @@ def two(estimate: metrics.Estimate) -> str:
 def main(arguments: Optional[List[str]] = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("score", "table"):
+    for name in ("score", "table", "plot"):
         command = commands.add_parser(name)
         command.add_argument("--data", type=Path, required=True)
         command.add_argument("--out", type=Path, required=True)
-        command.add_argument("--space", nargs="+", choices=list(SPACES))
-        command.add_argument("--proxies")
+        if name != "plot":
+            command.add_argument("--space", nargs="+", choices=list(SPACES))
+            command.add_argument("--proxies")
         if name == "score":
             command.add_argument("--n", type=int)
             command.add_argument("--workers", type=int)
     asked = parser.parse_args(arguments)
     torch.set_num_threads(1)
     asked.out.mkdir(parents=True, exist_ok=True)
-    {"score": score, "table": table}[asked.command](asked)
+    {"score": score, "table": table, "plot": plot}[asked.command](asked)
 
 
 if __name__ == "__main__":
