@@ -77,7 +77,7 @@ def structure(network: StagedNetwork, inputs: torch.Tensor) -> Dict[str, float]:
     through the network, and the convolutions on the longest, the shortest and a mean path.
     """
     start = inputs[:2].detach().clone()
-    start.passed = _Passed()  # type: ignore[attr-defined]
+    start.passed = _Passed()
     with torch.no_grad(), _Watch() as watch:
         last = network.eval()(start)[-1]
     passed: _Passed = getattr(last, "passed", _Passed())
@@ -130,7 +130,7 @@ class _Watch(TorchFunctionMode):
             if operation:
                 self.numbers[operation] = self.numbers.get(operation, 0) + 1
                 passed = passed.then(operation)
-            output.passed = passed  # type: ignore[attr-defined]
+            output.passed = passed
         return output
 
 

@@ -1,4 +1,4 @@
-"""GenNASPredictor: regression scoring as a predictor of NASLib, zero-cost or with a task found on a few labels."""
+"""GenNASPredictor: regression scoring as a predictor of NASLib, without labels or with a few."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from naslib_gennas import task_search, tasks
+from naslib_gennas import fewshot, task_search, tasks
 from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.fewshot import Ranker
 from naslib_gennas.labels import FEWEST, rho
 from naslib_gennas.plugin import compat
-from naslib_gennas.plugin.scoring import GraphScorer, Settings, cnn_tasks, finite, task_of
+from naslib_gennas.plugin.scoring import FEW_SHOT, GraphScorer, Settings, cnn_tasks, finite, task_of
+from naslib_gennas.proxies import gennas_fewshot
 from naslib_gennas.randomness import derive
 from naslib_gennas.spaces.naslib_graph import NaslibSpace
 from naslib_gennas.tasks import ProxyTask
@@ -29,6 +31,8 @@ logger = logging.getLogger(__name__)
 LEAST_LABELS = 3
 #: What a task is called that `fit` has found.
 SEARCHED = "searched"
+#: What stands for a task's name where `gennas-fewshot` scores.
+RANKED = "fewshot"
 HYPERPARAMETERS = ("task", "task_search_seconds")
 # Seeds under which a searched task and a shipped one are compared.
 CHECKS = (1, 2)
@@ -37,11 +41,13 @@ CHECKS = (1, 2)
 class GenNASPredictor(Predictor):
     """Scores NASLib's graphs by regression; it needs no data set, no dataloader and no labels.
 
-    With labels, `fit` takes the shipped task whose scores rank the labelled architectures best and, given time,
-    searches for a new one that ranks them better (section 3.4 of arXiv:2108.01899).
+    With labels, `fit` of ``gennas`` and ``gennas_fewshot`` fits the ranker of `naslib_gennas.fewshot`. With another
+    key, or with candidates or time to search, it takes the shipped task whose scores rank the labelled architectures
+    best and, given time, searches for a new one that ranks them better (section 3.4 of arXiv:2108.01899).
 
     Args:
-        method_type: ``gennas_combo`` or another key of `TASKS`, or a proxy task's name or YAML file.
+        method_type: ``gennas`` or another key of `TASKS`, or a proxy task's name or YAML file; or ``gennas_fewshot``,
+            whose score without labels is `gennas-plus`.
         ss_type: the search space, as NASLib sets it.
         encoding_type: not used; NASLib's predictors take one.
         candidates: the tasks that `fit` chooses from; empty: `fit` changes nothing.
@@ -49,14 +55,16 @@ class GenNASPredictor(Predictor):
         settings: the fields of `Settings`, such as ``profile="fast"`` or ``network="graph"``.
 
     Attributes:
-        task: the name of the task in use; `SEARCHED` where `fit` found a better one than those that ship.
-        searched: that task; `naslib_gennas.tasks.dump` writes it as YAML.
+        task: the name of the task in use; `SEARCHED` where `fit` found a better one than those that ship, `RANKED`
+            where `gennas-fewshot` scores.
+        ranker: what `fit` made of the labels; None: nothing, so that `gennas-plus` itself scores.
+        searched: the task that was found; `naslib_gennas.tasks.dump` writes it as YAML.
         correlations: Spearman correlation with the labels of `fit`, by task.
     """
 
     def __init__(
         self,
-        method_type: str = "gennas_combo",
+        method_type: str = "gennas",
         ss_type: Optional[str] = None,
         encoding_type: Any = None,
         candidates: Optional[Sequence[str]] = None,
@@ -66,10 +74,15 @@ class GenNASPredictor(Predictor):
         super().__init__(ss_type=ss_type)
         self.encoding_type = encoding_type  # older branches of NASLib do not take it above
         self.method_type = method_type
-        self.task = task_of(method_type)
+        self.task = self._unlabelled()
         self.candidates = [task_of(name) for name in (cnn_tasks() if candidates is None else candidates)]
         self.task_search_seconds = _seconds(task_search_seconds)
+        if method_type == FEW_SHOT and (candidates or task_search_seconds):
+            raise InputError("gennas_fewshot has no task to choose or to search; method_type 'gennas' has")
+        self._ranks = method_type == FEW_SHOT or (method_type == "gennas" and candidates is None)
         self.scorer = GraphScorer(Settings(**settings))
+        self._described = gennas_fewshot.described(self.scorer.settings.resolved())
+        self.ranker: Optional[Ranker] = None
         self.searched: Optional[ProxyTask] = None
         self.correlations: Dict[str, float] = {}
         self._pace = 0.0  # seconds a score took
@@ -79,23 +92,29 @@ class GenNASPredictor(Predictor):
     @property
     def default_hyperparams(self) -> Dict[str, Any]:
         """The task that is used without labels."""
-        return {"task": task_of(self.method_type)}
+        return {"task": self._unlabelled()}
+
+    def _unlabelled(self) -> str:
+        return RANKED if self.method_type == FEW_SHOT else task_of(self.method_type)
 
     def fit(self, xtrain: Sequence[Any], ytrain: Sequence[float], info: Any = None) -> None:
-        """Choose the task whose scores have the highest Spearman correlation with the labels `ytrain`.
+        """Learn from the labels `ytrain`, higher is better: a ranker, or which task to take (see the class).
 
-        A task that was searched for is taken only where it beats the best of the shipped ones on the labels, under the
-        same seed and under others that neither of them was chosen by. Without labels, or with fewer than three
-        different ones, the task of `method_type` stays.
+        A ranker takes five architectures or more. The task that is taken is the one whose scores have the highest
+        Spearman correlation with the labels; a task that was searched for is taken only where it beats the best of the
+        shipped ones on the labels, under the same seed and under others that neither of them was chosen by. With
+        fewer than three different labels the task of `method_type` stays.
         """
-        self.task = task_of(self.method_type)
-        self.searched, self.correlations = None, {}
+        self._reset()
         labels = np.asarray([] if ytrain is None else ytrain, dtype=float).tolist()
         if len(labels) != len(xtrain if xtrain is not None else []):
             raise InputError(f"gennas: fit got {len(xtrain)} architectures and {len(labels)} labels; one label each")
         infinite = sum(not math.isfinite(label) for label in labels)
         if infinite:
             raise InputError(f"gennas: {infinite} of the labels of fit are not finite")
+        if self._ranks and not self.task_search_seconds and len(labels) and self._ranked_kind(xtrain[0]):
+            self._rank(xtrain, labels)
+            return
         if len(set(labels)) < LEAST_LABELS or not self.candidates:
             logger.info("gennas: %d labels choose no task; %s stays", len(labels), self.task)
             return
@@ -109,6 +128,24 @@ class GenNASPredictor(Predictor):
         logger.info("gennas: task %s chosen on %d labels, rho by task: %s", self.task, len(labels), self.correlations)
         if self.task_search_seconds:
             self._search(xtrain, labels)
+
+    def _reset(self) -> None:
+        self.task, self.ranker, self.searched, self.correlations = self._unlabelled(), None, None, {}
+
+    def _ranked_kind(self, graph: Any) -> bool:
+        """Whether a ranker knows the graph's kind of network; ``gennas`` chooses a task for the others."""
+        return self.method_type == FEW_SHOT or self.scorer.kind(graph) in self._described.kinds
+
+    def _rank(self, graphs: Sequence[Any], values: Sequence[float]) -> None:
+        """Fit the ranker to the labelled graphs that can be scored."""
+        scores = [self.scorer.score(graph, self._described) for graph in graphs]
+        usable = [(score.details, value) for score, value in zip(scores, values) if score.status == "ok"]
+        if len(usable) < FEWEST or len({value for _, value in usable}) < LEAST_LABELS:
+            logger.info("gennas: %d labels of graphs that can be scored are too few; %s stays", len(usable), self.task)
+            return
+        rows, known = zip(*usable)
+        self.ranker, self.task = fewshot.fit(rows, known), RANKED
+        logger.info("gennas: ranker fitted to %d labels; %s", len(known), self.ranker.hyperparameters)
 
     def _search(self, graphs: Sequence[Any], values: Sequence[float]) -> None:
         """Search for a task that ranks the labelled graphs better."""
@@ -196,6 +233,9 @@ class GenNASPredictor(Predictor):
         return self._score(xtest)
 
     def _score(self, graph: Any) -> float:
+        if self.task == RANKED:
+            found = self.scorer.score(graph, self._described)
+            return finite(found if self.ranker is None else gennas_fewshot.ranked(self.ranker, found))
         return finite(self.scorer.score(graph, self.searched if self.searched is not None else self.task))
 
     def set_hyperparams(self, hyperparams: Optional[Mapping[str, Any]]) -> None:
@@ -207,8 +247,10 @@ class GenNASPredictor(Predictor):
             raise InputError(f"gennas: unknown hyperparameter '{unknown[0]}'{suggest(unknown[0], HYPERPARAMETERS)}")
         if "task_search_seconds" in given:
             self.task_search_seconds = _seconds(given["task_search_seconds"])
-        if "task" in given and not (self.searched is not None and given["task"] == SEARCHED):
-            self.task, self.searched = task_of(given["task"]), None
+        kept = [SEARCHED] * (self.searched is not None) + [RANKED] * (self.task == RANKED)
+        if "task" in given and given["task"] not in kept:
+            self._reset()
+            self.task = given["task"] if given["task"] == self._unlabelled() else task_of(given["task"])
         self.hyperparams = {"task": self.task, "task_search_seconds": self.task_search_seconds}
 
     def get_hyperparams(self) -> Dict[str, Any]:
@@ -218,7 +260,7 @@ class GenNASPredictor(Predictor):
 
     def reset_hyperparams(self) -> None:
         """Go back to the task of `method_type`."""
-        self.task, self.searched = task_of(self.method_type), None
+        self._reset()
         self.hyperparams = None
 
 

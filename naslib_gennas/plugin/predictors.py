@@ -19,7 +19,7 @@ from naslib_gennas.plugin import benchmark as benchmarks
 from naslib_gennas.plugin import config
 from naslib_gennas.plugin.benchmark import Benchmark
 from naslib_gennas.plugin.measure import register
-from naslib_gennas.plugin.scoring import TASKS
+from naslib_gennas.plugin.scoring import FEW_SHOT, TASKS
 
 #: What NASLib's predictor_config.yaml has, for files that leave it out.
 DEFAULTS: Mapping[str, Any] = {
@@ -124,16 +124,16 @@ MODEL_BASED = (
 def make(name: str, settings: Any, benchmark: Benchmark, loader: Any) -> Any:
     """The predictor of a key of the config.
 
-    ``gennas`` chooses its task on the training set's labels, and searches for one for `gennas_search_seconds`; a key
-    with a task's name keeps that task.
+    ``gennas`` and ``gennas_fewshot`` learn from the training set's labels; with `gennas_search_seconds` ``gennas``
+    chooses its task on them instead, and searches for one; a key with a task's name keeps that task.
     """
-    if name in OURS:
+    if name in (*OURS, FEW_SHOT):
         from naslib_gennas.plugin.predictor import GenNASPredictor
 
         return GenNASPredictor(
             name,
-            candidates=None if name == "gennas" else (),
-            task_search_seconds=config.value_of(settings, "gennas_search_seconds", 0),
+            candidates=None if name in ("gennas", FEW_SHOT) else (),
+            task_search_seconds=config.value_of(settings, "gennas_search_seconds", 0) if name != FEW_SHOT else 0,
             **config.settings_of(settings),
         )
     if name in ZERO_COST:
@@ -145,7 +145,7 @@ def make(name: str, settings: Any, benchmark: Benchmark, loader: Any) -> Any:
 
 def run(argv: Sequence[str]) -> List[Dict[str, Any]]:
     """Run what a NASLib command line describes; gives the figures of each predictor."""
-    known = sorted([*OURS, *ZERO_COST, *MODEL_BASED])
+    known = sorted([*OURS, FEW_SHOT, *ZERO_COST, *MODEL_BASED])
     settings = config.read(argv, "predictor", DEFAULTS, {"predictor": known, "predictors": known})
     names = list(getattr(settings, "predictors", [])) or [settings.predictor]
     return compare(names, settings, evaluate)

@@ -28,6 +28,8 @@ TASKS: Mapping[str, str] = {
     "gennas_d": "search-D",
     "gennas_r": "search-R",
 }
+#: The key of the predictor that learns from a few labels.
+FEW_SHOT = "gennas_fewshot"
 #: The task of recurrent networks that stands for one of image networks.
 RNN_TASKS: Mapping[str, str] = {
     "combo": "nlp-combo",
@@ -115,25 +117,33 @@ class GraphScorer:
             self._spaces[name] = NaslibSpace(graph, self.settings.network)
         return self._spaces[name]
 
-    def score(self, graph: Any, task: Union[str, ProxyTask], device: Union[str, torch.device] = "cpu") -> Score:
+    def kind(self, graph: Any) -> str:
+        """ "cnn" or "rnn": what kind of network is scored for a graph."""
+        return self.space(graph).kind if _has_notation(graph) else "cnn"
+
+    def score(self, graph: Any, task: Union[str, ProxyTask, Proxy], device: Union[str, torch.device] = "cpu") -> Score:
         """The score of a parsed or unparsed graph of NASLib, which stays as it was.
 
         Args:
             graph: it must have an architecture, or be runnable where its space has no notation.
-            task: a proxy task, its name, or its YAML file.
+            task: a proxy task, its name, or its YAML file; or any proxy.
             device: where to train.
 
         Raises:
             InputError: the graph cannot be scored; the message says why and what would make it work.
         """
-        if not hasattr(graph, "get_hash") or taps_of(graph).valid is None:
+        if not _has_notation(graph):
             proxy = self._proxy(task, "cnn")
             return self._mean(lambda seed: self._measure(staged_network(graph, seed), proxy, seed, device))
         space = self.space(graph)
         return self.score_spec(space, space.of(graph), task, device)
 
     def score_spec(
-        self, space: NaslibSpace, spec: Spec, task: Union[str, ProxyTask], device: Union[str, torch.device] = "cpu"
+        self,
+        space: NaslibSpace,
+        spec: Spec,
+        task: Union[str, ProxyTask, Proxy],
+        device: Union[str, torch.device] = "cpu",
     ) -> Score:
         """The score of an architecture of a NASLib space."""
         proxy = self._proxy(task, space.kind)
@@ -148,17 +158,17 @@ class GraphScorer:
                 )
         return self.cache[key]
 
-    def _proxy(self, task: Union[str, ProxyTask], kind: str) -> Proxy:
-        if isinstance(task, str):
+    def _proxy(self, task: Union[str, ProxyTask, Proxy], kind: str) -> Proxy:
+        if isinstance(task, Proxy):
+            proxy = task
+        elif isinstance(task, str):
             name = RNN_TASKS.get(task, task) if kind == "rnn" else task
             proxy = proxies.get(f"{gennas.PREFIX}{name}", self.settings.resolved())
         else:
             proxy = gennas.from_task(task, self.settings.resolved())
         if kind not in proxy.kinds:
-            raise InputError(
-                f"task '{proxy.name[len(gennas.PREFIX) :]}' is for networks of kind {' and '.join(proxy.kinds)}, "
-                f"not {kind}"
-            )
+            name = f"task '{proxy.name[len(gennas.PREFIX) :]}'" if proxy is not task else proxy.name
+            raise InputError(f"{name} is for networks of kind {' and '.join(proxy.kinds)}, not {kind}")
         return proxy
 
     def _identity(self, proxy: Proxy) -> Tuple[str, ...]:
@@ -178,7 +188,17 @@ class GraphScorer:
         bad = [score for score in scores if score.status != "ok"]
         if bad or len(scores) == 1:
             return (bad or scores)[0]
-        return Score(sum(score.value for score in scores) / len(scores))
+        # Of the details only numbers can be averaged.
+        numbers = {
+            name: sum(score.details[name] for score in scores) / len(scores)
+            for name, value in scores[0].details.items()
+            if isinstance(value, float) and all(name in score.details for score in scores)
+        }
+        return Score(sum(score.value for score in scores) / len(scores), details=numbers)
+
+
+def _has_notation(graph: Any) -> bool:
+    return hasattr(graph, "get_hash") and taps_of(graph).valid is not None
 
 
 def finite(score: Score) -> float:

@@ -1,0 +1,122 @@
+"""`gennas-fewshot:LABELS`: `gennas-plus`, corrected by a ranker that is fitted to a few labelled architectures."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Optional
+
+import torch
+
+from naslib_gennas import artefacts, fewshot, labels, profiles, spaces, truth
+from naslib_gennas.errors import InputError
+from naslib_gennas.fewshot import Ranker
+from naslib_gennas.labels import Labels
+from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.profiles import Profile
+from naslib_gennas.proxies.base import Proxy, Score, finite_score, proxy_family
+
+PREFIX = "gennas-fewshot:"
+#: More labels than this are for other methods; each costs a score, and fitting takes their number to the third power.
+MOST = 1000
+
+
+@proxy_family(PREFIX)
+def from_file(rest: str, profile: Optional[Profile] = None) -> Proxy:
+    """The proxy that learns from the labels of a file: ``gennas-fewshot:labels.csv``, ``gennas-fewshot:FILE:COLUMN``.
+
+    The file is a table as `truth` reads them; its first use scores the labelled architectures, which is kept.
+
+    Raises:
+        InputError: no such file; and once an architecture is scored: the file's content (see `labels.read`), fewer
+            than 5 architectures that can be scored, a network that is not of a search space.
+    """
+    name, column = truth.split(rest)
+    path = Path(name).resolve()
+    if not path.is_file():
+        raise InputError(f"proxy '{PREFIX}{rest}': no file '{name}' with labels; write {PREFIX}FILE or FILE:COLUMN")
+    spec, digest = f"{path}:{column}" if column else str(path), _digest(path)
+    chosen = profile or profiles.get()
+
+    def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+        if network.built_from is None:
+            raise InputError(f"{PREFIX}{rest} needs an architecture of a search space, not a network of your own")
+        space = network.built_from[0]
+        ranker = _fitted(space, _read(spec, digest, space), inputs, seed, chosen)
+        return ranked(ranker, fewshot.describe(network, inputs, seed, chosen))
+
+    settings = {"labels": digest, "column": column, "ranker": fewshot.settings()}
+    return Proxy(PREFIX + rest, measure, chosen, chosen.images or 16, settings)
+
+
+from_file.members = list  # type: ignore[attr-defined]
+
+
+def described(profile: Profile) -> Proxy:
+    """The label-free score as a proxy, its details what a ranker is fitted on and asked about."""
+
+    def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+        return fewshot.describe(network, inputs, seed, profile)
+
+    return Proxy(PREFIX[:-1], measure, profile, profile.images or 16, {"ranker": fewshot.settings()})
+
+
+def ranked(ranker: Ranker, found: Score) -> Score:
+    """What a ranker makes of a network that `fewshot.describe` has described."""
+    if found.status != "ok":
+        return found
+    details = {name: value for name, value in found.details.items() if math.isfinite(value)}
+    return finite_score(float(ranker.predict([found.details])[0]), **details)
+
+
+def _fitted(space: str, known: Labels, inputs: torch.Tensor, seed: int, profile: Profile) -> Ranker:
+    """The ranker of these labels; fitted once on a machine, then read from a file."""
+    settings = {
+        "space": space,
+        "labels": sorted(zip(known.archs, known.values)),
+        "profile": {key: value for key, value in dataclasses.asdict(profile).items() if key != "name"},
+        "inputs": hashlib.sha256(inputs.detach().cpu().contiguous().numpy().tobytes()).hexdigest(),
+        "device": inputs.device.type,
+        "seed": seed,
+        "ranker": fewshot.settings(),
+    }
+
+    def make() -> Any:
+        found, rows, values = spaces.get(space), [], []
+        for text, value in sorted(zip(known.archs, known.values)):
+            arch = found.parse(text)
+            if found.untrainable(arch) is None:
+                network = spaces.build(found, arch, profile, seed).to(inputs.device)
+                score = fewshot.describe(network, inputs, seed, profile)
+                if score.status == "ok":
+                    rows.append(score.details)
+                    values.append(value)
+        if len(rows) < labels.FEWEST or len(set(values)) == 1:
+            raise InputError(
+                f"{known.name}: {len(rows)} of the {len(known.archs)} architectures can be scored; at least "
+                f"{labels.FEWEST} of different value are needed"
+            )
+        return dataclasses.asdict(fewshot.fit(rows, values))
+
+    return Ranker(**artefacts.once("rankers", settings, make))
+
+
+@lru_cache(maxsize=4)
+def _read(spec: str, digest: str, space: str) -> Labels:
+    known = labels.read(spec, spaces.get(space))
+    path, _ = truth.split(spec)
+    if _digest(Path(path)) != digest:
+        raise InputError(f"{known.name}: the file has changed since the proxy was made; start again")
+    if len(known.archs) > MOST:
+        raise InputError(f"{known.name}: {len(known.archs):,} architectures; {PREFIX} takes up to {MOST:,}")
+    return known
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"labels '{path}' cannot be read: {error.strerror}") from None
