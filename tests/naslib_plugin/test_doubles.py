@@ -99,7 +99,7 @@ def test_a_searched_task_is_taken_only_where_it_beats_the_shipped_ones(
     from naslib_gennas.plugin.predictor import SEARCHED, GenNASPredictor
 
     graphs, labels = _labelled("search-D")
-    outcome = SimpleNamespace(task=tasks.get(found), course=SimpleNamespace(trials=()))
+    outcome = SimpleNamespace(candidate=tasks.get(found), taken=True, course=SimpleNamespace(trials=()))
     monkeypatch.setattr(task_search, "search", lambda *_, **__: outcome)
     predictor = GenNASPredictor(candidates=[shipped], task_search_seconds=600, **QUICK)
     predictor.fit(graphs, labels)
@@ -111,6 +111,54 @@ def test_a_searched_task_is_taken_only_where_it_beats_the_shipped_ones(
         assert predictor.searched is not None
     predictor.reset_hyperparams()
     assert predictor.get_hyperparams()["task"] == "combo" and predictor.searched is None
+
+
+@pytest.mark.parametrize("key", ["gennas", "gennas_fewshot"])
+def test_fit_learns_a_ranking_from_labels(doubles: None, key: str) -> None:
+    from naslib_gennas.plugin.predictor import RANKED, GenNASPredictor
+
+    graphs, _ = _labelled("combo")
+    predictor = GenNASPredictor(key, **QUICK)
+    free = predictor.query(graphs)
+    labels = [float(i) for i in np.argsort(np.argsort(free))][::-1]  # the other way round
+    predictor.fit(graphs, labels)
+    learned = predictor.query(graphs)
+    assert predictor.get_hyperparams()["task"] == RANKED and predictor.ranker is not None
+    assert _rank_correlation(learned, labels) > _rank_correlation(free, labels) + 0.5
+    assert predictor.query(graphs[0]) == learned[0]
+    predictor.fit(graphs[:4], labels[:4])  # too few to learn from
+    assert predictor.ranker is None and predictor.query(graphs).tolist() == free.tolist()
+    predictor.fit(graphs, labels)
+    predictor.set_hyperparams({"task": "single"})
+    assert predictor.ranker is None and predictor.get_hyperparams()["task"] == "single"
+    predictor.reset_hyperparams()
+    assert predictor.query(graphs).tolist() == free.tolist()
+
+
+def _rank_correlation(one: Any, other: Any) -> float:
+    return float(np.corrcoef(np.argsort(np.argsort(one)), np.argsort(np.argsort(other)))[0, 1])
+
+
+def test_without_labels_the_few_shot_predictor_is_gennas_plus(graph: Any) -> None:
+    from naslib_gennas import images, proxies, spaces
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    predictor = GenNASPredictor("gennas_fewshot", **QUICK)
+    profile, own = predictor.scorer.settings.resolved(), predictor.scorer.space(graph).own_space()
+    network = spaces.build(own, predictor.scorer.space(graph).to_native((2, 0, 4, 3, 0, 2)), profile, 0)
+    plus = proxies.get("gennas-plus", profile)
+    expected = plus.measure(network, images.load("photos", plus.images, profile.resolution), 0).value
+    assert predictor.query(graph) == expected
+    several = GenNASPredictor("gennas_fewshot", seeds=2, **QUICK)
+    one = GenNASPredictor("gennas_fewshot", seed=1, **QUICK)
+    assert several.query(graph) == pytest.approx((expected + one.query(graph)) / 2)
+
+
+def test_the_few_shot_predictor_has_no_task_to_search(doubles: None) -> None:
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    with pytest.raises(InputError, match="no task to choose or to search; method_type 'gennas' has"):
+        GenNASPredictor("gennas_fewshot", task_search_seconds=60)
 
 
 def test_fit_searches_within_its_seconds(doubles: None, caplog: pytest.LogCaptureFixture) -> None:
@@ -128,7 +176,7 @@ def test_fit_searches_within_its_seconds(doubles: None, caplog: pytest.LogCaptur
     start = time.perf_counter()
     predictor.fit(graphs, labels)
     assert time.perf_counter() - start < 3 * seconds  # the machine may do other things too
-    assert "tasks searched; under new seeds" in caplog.text
+    assert "tasks searched" in caplog.text
     assert (SEARCHED in predictor.correlations) == (predictor.task == SEARCHED)
 
 
