@@ -5,10 +5,10 @@ hundreds of noisy scores is a lucky one, and what only a deep network profits fr
 show in a shallow one. So the best of them are scored once more, by networks of the space's full depth and under a seed
 of their own, and the search returns the best of these.
 
-Deep networks cost ten times as much as small ones, so it is a race by successive halving (arXiv:1502.07943): all are
-trained for an eighth of the steps, the better half goes on to a quarter, the better half of these to a half, and so on.
-Those that are promoted go on with their training, they do not start again. How rarely the best one is lost on the way
-is in docs/search.md.
+Deep networks cost several times as much as small ones, so it is a race by successive halving (arXiv:1502.07943): all
+are trained for a part of the steps, the better half goes on to twice as many, and so on up to all of them. Those that
+are promoted go on with their training, they do not start again. How rarely the best one is lost on the way is in
+docs/search.md.
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ from naslib_gennas.truth import Truth
 SHARE = 5
 #: Of a budget of time, what the evaluations get; the finalists have the rest.
 TIME_SHARE = 2 / 3
-# A deep network needs some steps until its loss says anything; its running averages lag behind for far longer, so
-# evaluation is by the batch's own statistics.
+# A deep network needs some steps until its loss says anything (more where it has more norms in a row, see
+# `Profile.steps_for`); its running averages lag behind for longer, so evaluation is by the batch's own statistics.
 STEPS = 24
+# Before so many steps for each norm in a row, the loss of a deep network says nothing or the opposite (docs/search.md).
+FIRST_RUNG = 0.5
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,11 @@ def profile_for(space: SearchSpace[Any], profile: Profile) -> Profile:
         channels=None,
         layers=None,
         width=1.0,
-        steps=STEPS if profile.steps_per_norm is not None else max(profile.steps, STEPS),
-        steps_per_norm=None,
-        record_every=max(profile.steps, STEPS),
         average=1,
         statistics="batch",
     )
+    steps = max(STEPS, full.steps_for(space.norm_depth(space.size(full))))
+    full = full.replace(steps=steps, steps_per_norm=None, record_every=steps)
     return full if space.size(profile) != space.size(full) else profile
 
 
@@ -142,7 +143,8 @@ def race(
     """
     found: List[Optional[Finalist]] = [None] * len(chosen)
     with tempfile.TemporaryDirectory(prefix="gennas-race-") as folder:
-        rungs = [proxy] if proxy.rungs is None else proxy.rungs(Path(folder))
+        depth = space.norm_depth(space.size(proxy.profile))
+        rungs = [proxy] if proxy.rungs is None or depth is None else proxy.rungs(Path(folder), FIRST_RUNG * depth)
         alive = list(range(len(chosen)))
 
         def begun() -> Iterator[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from naslib_gennas import engine, finalists, images, proxies, spaces, tasks
+from naslib_gennas import engine, finalists, images, profiles, proxies, spaces, tasks
 from naslib_gennas.profiles import PAPER
 from naslib_gennas.proxies import gennas
 from naslib_gennas.regression import regress
@@ -83,20 +83,32 @@ def run(archs, proxy, until=math.inf, best=1, called=None):
 def test_the_better_half_goes_on_and_scores_are_those_of_whole_trainings():
     archs, proxy, called = sample(9), proxies.get("gennas-combo", SIZE), []
     states = run(archs, proxy, called=called)
-    assert called == [2, 4, 8, 16] and len(states) == 9 + 5 + 3 + 2
+    # Its longest path has five norms: after two steps the loss would not say anything yet.
+    assert called == [4, 8, 16] and len(states) == 9 + 5 + 3
     found = states[-1]
-    assert [one.rung for one in found] == [4, 4, 3, 2, 2, 1, 1, 1, 1]
+    assert [one.rung for one in found] == [3, 3, 3, 2, 2, 1, 1, 1, 1]
     plain = {record.index: record.score for record in engine.score_many(SPACE, archs, proxy, seed=0, workers=1)}
-    assert [one.final_score for one in found[:2]] == sorted((plain[one.id] for one in found[:2]), reverse=True)
-    short = gennas.from_task(tasks.get("combo"), SIZE.replace(steps=2))
+    assert [one.final_score for one in found[:3]] == sorted((plain[one.id] for one in found[:3]), reverse=True)
+    short = gennas.from_task(tasks.get("combo"), SIZE.replace(steps=4))
     first = {record.index: record.score for record in engine.score_many(SPACE, archs, short, seed=0, workers=1)}
     left = {one.id for one in found if one.rung == 1}
     assert max(first[number] for number in left) <= min(first[number] for number in set(first) - left)
 
 
+def test_a_deeper_space_trains_for_longer_and_looks_later(tmp_path):
+    fast = profiles.get("fast")
+    steps = {}
+    for name in ("nasbench201", "nasbench101", "darts"):
+        space = spaces.get(name)
+        proxy = finalists.deep_proxy(space, "gennas-combo", fast)
+        least = finalists.FIRST_RUNG * space.norm_depth(space.size(proxy.profile))
+        steps[name] = [cut.profile.steps for cut in proxy.rungs(tmp_path, least)]
+    assert steps == {"nasbench201": [3, 6, 12, 24], "nasbench101": [30, 60], "darts": [60]}
+
+
 def test_at_least_twice_as_many_as_matter_reach_the_end():
     found = run(sample(9), proxies.get("gennas-combo", SIZE), best=3)[-1]
-    assert [one.rung for one in found] == [4] * 6 + [1] * 3
+    assert [one.rung for one in found] == [3] * 6 + [1] * 3
 
 
 def test_a_proxy_that_cannot_be_cut_short_has_one_rung():

@@ -64,8 +64,9 @@ class Proxy:
         settings: everything else that decides its scores, ready for JSON; with the profile it is the fingerprint.
         kinds: the kinds of search space ("cnn", "rnn") that it can score.
         inputs: the input batch that it is scored on unless the user names one (see `images.load`).
-        rungs: the same scoring cut short, the shortest first, itself last, each going on where the one before it ended:
-            trainings are kept in the folder that it is given. None: it cannot be cut short.
+        rungs: ``rungs(folder, least)``: the same scoring cut short to a half, a quarter, ... of its steps, as long as
+            these are `least`; the shortest first, itself last, each going on where the one before it ended: trainings
+            are kept in the folder. None: it cannot be cut short.
     """
 
     name: str
@@ -75,7 +76,7 @@ class Proxy:
     settings: Mapping[str, Any] = field(default_factory=dict)
     kinds: Tuple[str, ...] = ("cnn",)
     inputs: str = "photos"
-    rungs: Optional[Callable[[Path], List[Proxy]]] = None
+    rungs: Optional[Callable[[Path, float], List[Proxy]]] = None
 
     def score(self, network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
         """Score a copy of `network`: the caller's network, its weights and its mode stay as they were."""

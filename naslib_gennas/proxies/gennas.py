@@ -19,8 +19,6 @@ from naslib_gennas.sequence_regression import regress_sequences
 from naslib_gennas.tasks import ProxyTask
 
 PREFIX = "gennas-"
-#: The shares of its steps at which a training can be looked at in a race (see `finalists`).
-RUNGS = (1 / 8, 1 / 4, 1 / 2)
 
 
 @proxy_family(PREFIX)
@@ -52,10 +50,12 @@ def from_task(task: ProxyTask, profile: Optional[Profile] = None, folder: Option
         name = hashlib.sha256(repr((network.built_from, seed)).encode()).hexdigest()[:24]
         return to_score(regress(network, inputs, task, chosen, seed, kept=folder / f"{name}.pt"))
 
-    def rungs(kept: Path) -> List[Proxy]:
-        steps = [max(1, round(share * chosen.steps)) for share in RUNGS]
-        short = [chosen.replace(name=f"{chosen.name}-{count}", steps=count) for count in steps if count < chosen.steps]
-        return [from_task(task, size, kept) for size in (*short, chosen)]
+    def rungs(kept: Path, least: float) -> List[Proxy]:
+        sizes = [chosen]
+        while sizes[0].steps >= 2 * max(1, least):
+            steps = sizes[0].steps // 2
+            sizes.insert(0, chosen.replace(name=f"{chosen.name}-{steps}", steps=steps))
+        return [from_task(task, size, kept) for size in sizes]
 
     # Noise is drawn for every record, too: a shorter training must record at the same steps.
     fixed = task.kind == "cnn" and chosen.steps_per_norm is None and chosen.average == 1
