@@ -210,6 +210,8 @@ def test_a_users_mistakes_are_one_line(tmp_path: Path) -> None:
     arch, darts = archs(1, 2)[0], spaces.get("darts")
     with pytest.raises(InputError, match="no file 'absent.csv' with labels; write gennas-fewshot:FILE"):
         proxies.get("gennas-fewshot:absent.csv")
+    with pytest.raises(InputError, match="'gennas-fewshot' is incomplete; write gennas-fewshot:FILE or FILE:COLUMN"):
+        proxies.get("gennas-fewshot")
     with pytest.raises(InputError, match="4 architectures; at least 5 are needed"):
         score(f"gennas-fewshot:{write(tmp_path / 'four.csv', 4)}", arch)
     path = write(tmp_path / "labels.csv")

@@ -188,6 +188,9 @@ def get(name: Union[str, Proxy], profile: Union[str, Mapping[str, Any], Profile,
     asked = None if profile is None else profiles.get(profile)
     if name in _FACTORIES and not hasattr(_FACTORIES[name], "members"):
         return _FACTORIES[name]("", asked)
+    for prefix, make in _FACTORIES.items():
+        if prefix.endswith(":") and name in (prefix, prefix[:-1]):
+            raise InputError(f"proxy '{name}' is incomplete; write {prefix}{getattr(make, 'rest', '...')}")
     # The longest prefix first: `gennas-fewshot:` is a family beside `gennas-`.
     for prefix, make in sorted(_FACTORIES.items(), key=lambda entry: -len(entry[0])):
         if hasattr(make, "members") and name.startswith(prefix) and len(name) > len(prefix):

@@ -53,6 +53,7 @@ def from_file(rest: str, profile: Optional[Profile] = None) -> Proxy:
 
 
 from_file.members = list  # type: ignore[attr-defined]
+from_file.rest = "FILE or FILE:COLUMN of labels"  # type: ignore[attr-defined]
 
 
 def described(profile: Profile) -> Proxy:
