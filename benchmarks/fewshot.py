@@ -87,7 +87,7 @@ def describe(asked: argparse.Namespace) -> None:
 def rivals(asked: argparse.Namespace) -> None:
     """NASLib's predictors, trained on 20 labels and tested as ours."""
     from naslib_gennas.plugin import compat, predictors
-    from naslib_gennas.spaces.naslib_graph import NaslibSpace
+    from naslib_gennas.spaces.naslib_graph import NaslibSpace, cell_101, spec_101
 
     compat.require_naslib()
     from naslib import utils
@@ -99,11 +99,20 @@ def rivals(asked: argparse.Namespace) -> None:
             continue
         theirs, own = NaslibSpace(name), spaces.get(space)
 
-        def graphs(rows: Sequence[Dict[str, Any]], theirs: Any = theirs, own: Any = own) -> List[Any]:
-            return [theirs.light_graph(theirs.row.from_native(own.parse(row["arch"]))) for row in rows]
+        def graph(row: Dict[str, Any], theirs: Any = theirs, own: Any = own) -> Any:
+            spec = theirs.row.from_native(own.parse(row["arch"]))
+            if own.name == "nasbench101":
+                # NASLib encodes cells of seven vertices only: the others get vertices without edges.
+                cell = cell_101(spec)
+                matrix, ops = np.array(cell["matrix"]), list(cell["ops"])
+                while len(ops) < 7:
+                    matrix = np.insert(np.insert(matrix, -1, 0, axis=0), -1, 0, axis=1)
+                    ops.insert(-1, "maxpool3x3")
+                spec = spec_101(matrix, ops)
+            return theirs.light_graph(spec)
 
         rows = tested(space, asked.data)
-        truth, test = [row["truth"]["cifar10"] for row in rows], graphs(rows)
+        truth, test = [row["truth"]["cifar10"] for row in rows], [graph(row) for row in rows]
         makers = predictors.naslib_predictors(SimpleNamespace(hparams_from_file=False, search_space=name))
         for repeat, drawn in enumerate(draws(pool(space, asked.data), "cifar10")):
             labelled = drawn[:20]
@@ -114,7 +123,7 @@ def rivals(asked: argparse.Namespace) -> None:
                 utils.set_seed(repeat)
                 predictor = makers[key]()
                 predictor.set_ss_type(name)
-                train, rng = graphs(labelled), np.random.default_rng(repeat)
+                train, rng = [graph(row) for row in labelled], np.random.default_rng(repeat)
                 needs = predictor.get_data_reqs()
                 count = len(train) * needs["unlabeled_factor"] if needs["unlabeled"] else 0
                 predictor.pre_compute(train, test, [theirs.light_graph(theirs.sample(rng)) for _ in range(count)])
