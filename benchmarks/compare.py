@@ -14,22 +14,24 @@ architectures it is about. `plot` draws cost against rho for every space into OU
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
+import numpy as np
 import torch
 from frontier import subset
 from matplotlib.ticker import NullFormatter
 
-from naslib_gennas import engine, metrics, report, spaces
+from naslib_gennas import aggregation, engine, metrics, report, spaces
 from naslib_gennas.store import Store
 
 CNN = (
     "gennas-combo,gennas-plus,params,flops,l2_norm,synflow,logsynflow,jacob_cov,naswot,grad_norm,snip,fisher,plain,epe_nas,zen,zico,"
-    "grasp,swap,swap_reg,az_expressivity,az_progressivity,az_trainability,az_complexity,meco,ntk_cond,linear_regions,nasi"
+    "grasp,swap,swap_reg,az_expressivity,az_progressivity,az_trainability,az_complexity,az_nas,meco,ntk_cond,linear_regions,nasi"
 )
 RNN = "gennas-nlp-combo,gennas-nlp-search,params,l2_norm,synflow,logsynflow,grad_norm,snip,plain,jacob_cov"
 #: Space -> (architectures, proxies, data set -> its name in the paper's tables).
@@ -69,13 +71,28 @@ def score(asked: argparse.Namespace) -> None:
             most, usual, _ = SPACES[space]
             archs = [row["arch"] for row in subset(space, "report", asked.data)][: asked.n or most]
             for name in (asked.proxies or usual).split(","):
+                if aggregation.get(name) is not None:  # its parts are there
+                    continue
                 records = list(engine.score_many(space, iter(archs), name, workers=asked.workers, store=store))
                 new = [record.seconds for record in records if not record.reused and record.seconds]
                 print(f"{space} {name}: {len(records)} scored, {len(new)} now, {sum(new):.1f} core-seconds", flush=True)
 
 
 def stored(space: str, rows: List[Dict[str, Any]], name: str, store: Store) -> List[engine.Record]:
-    """The scores of the first architectures, as far as they are in the store."""
+    """The scores of the first architectures, as far as they are in the store; of an aggregate, those of its parts."""
+    combined = aggregation.get(name)
+    if combined is not None:
+        parts = [stored(space, rows, part, store) for part in combined.parts]
+        count = min(map(len, parts))
+        values = combined.combine(np.array([[one.score for one in part[:count]] for part in parts])) if count else []
+        return [
+            dataclasses.replace(
+                part[0],
+                score=float(value) if math.isfinite(value) else -math.inf,
+                seconds=sum(one.seconds for one in part),
+            )
+            for value, part in zip(values, zip(*parts))
+        ]
     found = spaces.get(space)
     keys = {row["key"] for row in store.rows(space=space, proxy=name)}
     archs = []
