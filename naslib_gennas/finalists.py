@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
+import numpy as np
+
 from naslib_gennas.engine import Record
 from naslib_gennas.errors import InputError
 from naslib_gennas.profiles import Profile
@@ -36,6 +38,8 @@ TIME_SHARE = 2 / 3
 # A deep network needs some steps until its loss says anything (more where it has more norms in a row, see
 # `Profile.steps_for`); its running averages lag behind for longer, so evaluation is by the batch's own statistics.
 STEPS = 24
+# In the last rung the search's own score counts, too, half as much: it errs differently (docs/search.md).
+BEFORE = 0.5
 # Before so many steps for each norm in a row, the loss of a deep network says nothing or the opposite (docs/search.md).
 FIRST_RUNG = 0.5
 
@@ -134,8 +138,9 @@ def race(
 ) -> Iterator[List[Finalist]]:
     """Score the chosen architectures anew, in rungs; gives the finalists, the best first, after every score.
 
-    Who got further is better, and of those who got as far the one with the higher score. A rung that is not begun in
-    time for all is gone through from the best one down.
+    Who got further is better, and of those who got as far the one with the higher final score; in the last rung, with
+    the higher sum of the standardised final score and half of the standardised score of the search. A rung that is not
+    begun in time for all is gone through from the best one down.
 
     Args:
         chosen: the id, the architecture and the search's score of each (see `entrants`).
@@ -173,13 +178,26 @@ def race(
                     record.reason,
                     record.seconds + (last.seconds if last is not None else 0.0),
                 )
-                yield sorted((one for one in found if one is not None), key=_place)
+                yield _ordered([one for one in found if one is not None], len(rungs))
             passed = [place for place in alive if (one := found[place]) is not None and one.rung == rung]
             passed = [place for place in passed if found[place].status == "ok"]  # type: ignore[union-attr]
             passed.sort(key=lambda place: -found[place].final_score)  # type: ignore[union-attr]
             alive = passed[: max(2 * best, -(-len(alive) // 2))]
 
 
-def _place(one: Finalist) -> Tuple[int, float]:
+def _ordered(found: Sequence[Finalist], rungs: int) -> List[Finalist]:
     # What diverged or failed has shown nothing, however far it got.
-    return (-one.rung, -one.final_score) if one.status == "ok" else (0, -one.score)
+    last = [one for one in found if one.rung == rungs and one.status == "ok"]
+    sums = _standardised([one.final_score for one in last]) + BEFORE * _standardised([one.score for one in last])
+    standing = {one.id: value for one, value in zip(last, sums)}
+
+    def place(one: Finalist) -> Tuple[int, float]:
+        return (-one.rung, -standing.get(one.id, one.final_score)) if one.status == "ok" else (0, -one.score)
+
+    return sorted(found, key=place)
+
+
+def _standardised(values: Sequence[float]) -> np.ndarray:
+    numbers = np.array(values, dtype=float)
+    spread = numbers.std() if len(numbers) else 0.0
+    return (numbers - numbers.mean()) / spread if spread > 0 else np.zeros(len(numbers))
