@@ -52,15 +52,22 @@ def settings() -> Dict[str, Any]:
 def describe(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: Profile) -> Score:
     """The label-free score of a network, with the features of the ranker as its details; the network is used up.
 
-    Features that a network does not have (AZ-NAS's progressivity of one without blocks) are NaN.
+    Features that a network does not have (AZ-NAS's progressivity of one without blocks) are NaN. A network without
+    class scores has the regression loss of `gennas-combo` alone as its label-free score.
     """
-    found = get(PRIOR, profile).measure(copy.deepcopy(network), inputs, seed)
+    try:
+        found = get(PRIOR, profile).measure(copy.deepcopy(network), inputs, seed)
+    except NotImplementedError:
+        found = get("gennas-combo", profile).measure(copy.deepcopy(network), inputs, seed)
+        found = Score(-math.log(-found.value)) if found.status == "ok" else found
     if found.status != "ok":
         return found
-    try:
-        progress = get("az_progressivity", profile).measure(copy.deepcopy(network), inputs, seed).value
-    except ValueError:  # it has no blocks to compare
-        progress = math.nan
+    progress = math.nan
+    if network.dimensions == 2:
+        try:
+            progress = get("az_progressivity", profile).measure(copy.deepcopy(network), inputs, seed).value
+        except ValueError:  # it has no blocks to compare
+            pass
     features = {
         PRIOR: found.value,
         "az_progressivity": progress if math.isfinite(progress) else math.nan,

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from naslib_gennas import cli, engine, fewshot, images, proxies, spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.labels import rho
+from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.profiles import FAST, Profile
 from naslib_gennas.proxies import gennas_fewshot
 from naslib_gennas.store import Store
@@ -88,6 +89,15 @@ def test_the_description_is_the_label_free_score_with_finite_features() -> None:
     assert found.details["az_progressivity"] == pytest.approx(
         proxies.get("az_progressivity", QUICK).score(spaces.build(SPACE, SPACE.parse(CHAIN), QUICK, 0), INPUTS, 0).value
     )
+
+
+def test_a_network_without_class_scores_is_described_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = spaces.build(SPACE, SPACE.parse(CHAIN), QUICK, 0)
+    combo = proxies.get("gennas-combo", QUICK).score(network, INPUTS, 0)
+    monkeypatch.setattr(type(network), "logits", StagedNetwork.logits)
+    found = fewshot.describe(network, INPUTS, 0, QUICK)
+    assert found.status == "ok" and found.value == pytest.approx(-math.log(-combo.value))
+    assert found.details["conv 3 on a path"] == 9.0
 
 
 def test_twenty_labels_rank_other_architectures_better_than_none(labelled: List[Any]) -> None:

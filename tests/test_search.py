@@ -69,6 +69,28 @@ def test_a_search_finds_reports_and_goes_on(tmp_path):
         architecture_search.search(SPACE, **USUAL, evaluations=5, seed=1, out=tmp_path / "out")
 
 
+def test_a_race_stopped_at_any_rung_ends_as_the_uninterrupted_one(tmp_path):
+    settings = {**USUAL, "finalists": 4}
+    whole = architecture_search.search(SPACE, **settings, evaluations=12, control=False)
+    assert [one.rung for one in whole.course.finalists] == [4, 4, 1, 1]
+    kept = {"evaluations": 12, "control": False, "store": tmp_path / "s.sqlite"}
+    for stop in (2, 5, 7):
+        called = iter(range(1, 100))
+
+        def interrupt(method, step, best, done, stop=stop, called=called):
+            if method == "finalists" and next(called) == stop:
+                raise KeyboardInterrupt
+
+        with pytest.raises(architecture_search.Interrupted):
+            architecture_search.search(SPACE, **settings, **kept, progress=interrupt)
+    again = architecture_search.search(SPACE, **settings, **kept)
+
+    def places(found):
+        return [(one.arch, one.rung, one.score, one.final_score) for one in found.course.finalists]
+
+    assert again.resumed == 12 and places(again) == places(whole) and again.best.arch == whole.best.arch
+
+
 def truth_of(text):
     return 90.0 + text.count("nor_conv_3x3") - text.count("none")
 
