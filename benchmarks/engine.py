@@ -21,7 +21,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 
-from naslib_gennas import engine, images, proxies, ranking, spaces
+from naslib_gennas import engine, images, proxies, sampling, spaces
 
 
 def plain(space: Any, archs: List[Any], proxy: Any) -> float:
@@ -81,7 +81,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     space, proxy = spaces.get(options.space), proxies.get(options.proxy, options.profile)
-    drawn = ranking.draw(space, 2 * options.n + 8, 0)
+    drawn = sampling.draw(space, 2 * options.n + 8, 0)
     archs = [arch for arch in drawn if not space.untrainable(arch)][: options.n]
     few = archs[:6]
     plain(space, few, proxy)

@@ -24,7 +24,7 @@ from typing import Any, Dict, List
 
 import torch
 
-from naslib_gennas import engine, images, profiles, proxies, ranking, regression, report, spaces, tasks
+from naslib_gennas import engine, images, profiles, proxies, regression, report, sampling, spaces, tasks
 from naslib_gennas.flat_sgd import FlatSGD
 from naslib_gennas.metrics import spearman
 
@@ -80,7 +80,7 @@ def throughput(options: argparse.Namespace) -> Dict[str, Any]:
     """Architectures a second with one and with two worker processes, their start not counted."""
     space = spaces.get(options.space)
     proxy = proxies.get(options.proxy, profiles.get(options.profile))
-    drawn = ranking.draw(space, 2 * options.n, options.seed)
+    drawn = sampling.draw(space, 2 * options.n, options.seed)
     archs = [arch for arch in drawn if space.untrainable(arch) is None][: options.n]
     rates: Dict[str, Any] = {"space": options.space, "proxy": options.proxy, "profile": proxy.profile.name}
     for workers in (1, 2):
@@ -105,7 +105,7 @@ def share(options: argparse.Namespace) -> Dict[str, Any]:
     proxy = proxies.get(options.proxy, profiles.get(options.profile))
     task = tasks.get(options.proxy[len("gennas-") :])
     batch = images.load("photos", proxy.images, proxy.profile.resolution)
-    drawn = ranking.draw(space, 2 * options.n, options.seed)
+    drawn = sampling.draw(space, 2 * options.n, options.seed)
     archs = [arch for arch in drawn if space.untrainable(arch) is None][: options.n]
     whole, alone = [], []
     for arch in [archs[0], *archs]:  # the first one warms up

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 import numpy as np
 from scipy.stats import rankdata
 
-from naslib_gennas import ranking, spaces
+from naslib_gennas import sampling, spaces
 from naslib_gennas import truth as truths
 from naslib_gennas.errors import InputError
 from naslib_gennas.randomness import derive
@@ -128,7 +128,7 @@ def draw(table: Truth, space: SearchSpace[Any], n: int, seed: int, without: Sequ
     taken = {space.key(space.parse(text)) for text in without}
     archs: List[str] = []
     values: List[float] = []
-    for arch in ranking.draw(space, min(n + 4 * len(taken), len(table.texts)), derive(seed, "labels"), table):
+    for arch in sampling.draw(space, min(n + 4 * len(taken), len(table.texts)), derive(seed, "labels"), table):
         value, key = table.of(space, arch), space.key(arch)
         if value is not None and key not in taken and len(archs) < n:
             taken.add(key)

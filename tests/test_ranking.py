@@ -11,7 +11,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from naslib_gennas import proxies, ranking, report, spaces, truth
+from naslib_gennas import proxies, ranking, report, sampling, spaces, truth
 from naslib_gennas.errors import InputError
 from naslib_gennas.profiles import Profile
 from naslib_gennas.proxies.base import Proxy, Score
@@ -45,14 +45,14 @@ def table(tmp_path):
 @pytest.mark.parametrize("name", ["nasbench201", "nasbench101"])
 def test_no_architecture_is_drawn_twice_nor_two_that_are_isomorphic(name):
     space = spaces.get(name)
-    drawn = list(ranking.draw(space, 200, 0))
+    drawn = list(sampling.draw(space, 200, 0))
     assert len({space.key(arch) for arch in drawn}) == 200
-    assert drawn == list(ranking.draw(space, 200, 0)) != list(ranking.draw(space, 200, 1))
-    assert drawn[:50] == list(ranking.draw(space, 50, 0))
+    assert drawn == list(sampling.draw(space, 200, 0)) != list(sampling.draw(space, 200, 1))
+    assert drawn[:50] == list(sampling.draw(space, 50, 0))
 
 
 def test_a_sample_may_be_the_whole_space():
-    assert len({SPACE.format(arch) for arch in ranking.draw(SPACE, SPACE.count, 0)}) == SPACE.count
+    assert len({SPACE.format(arch) for arch in sampling.draw(SPACE, SPACE.count, 0)}) == SPACE.count
 
 
 def test_a_partial_table_is_what_is_drawn_from(table):
@@ -75,7 +75,7 @@ def test_agreement_is_positive_for_losses_too(table):
 
 def test_best_come_first_and_untrainable_last():
     dead = SPACE.format(("none",) * 6)
-    archs = [dead, *(SPACE.format(arch) for arch in ranking.draw(SPACE, 8, 1))]
+    archs = [dead, *(SPACE.format(arch) for arch in sampling.draw(SPACE, 8, 1))]
     result = ranking.rank(SPACE, SIZE, archs=[*archs, archs[1]], truth=None, workers=1)
     scores = [row.score for row in result.architectures]
     assert result.n == 9 and scores == sorted(scores, reverse=True)
@@ -174,7 +174,7 @@ def test_memory_does_not_grow_but_for_the_rows():
     ],
 )
 def test_architectures_from_files(tmp_path, name, content):
-    first, second = (SPACE.format(arch) for arch in ranking.draw(SPACE, 2, 0))
+    first, second = (SPACE.format(arch) for arch in sampling.draw(SPACE, 2, 0))
     path = tmp_path / name
     path.write_text(content.format(first, second), encoding="utf-8")
     assert [SPACE.format(arch) for arch in ranking.read_architectures(path, SPACE)] == [first, second]
@@ -211,7 +211,7 @@ def test_score_is_what_rank_gives():
     import naslib_gennas
 
     proxy = proxies.get("gennas-combo", TINY)
-    arch = next(a for a in ranking.draw(SPACE, 20, 0) if SPACE.untrainable(a) is None)
+    arch = next(a for a in sampling.draw(SPACE, 20, 0) if SPACE.untrainable(a) is None)
     record = naslib_gennas.score("nasbench201", SPACE.format(arch), proxy, seed=3)
     ranked = ranking.rank("nasbench201", proxy, archs=[arch], truth=None, seed=3, workers=1)
     assert record.status == "ok" and record.score == ranked.architectures[0].score
