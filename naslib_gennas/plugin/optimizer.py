@@ -117,6 +117,8 @@ class GenNASRegularizedEvolution(MetaOptimizer):
         count = self.epochs // finals.SHARE * finals.usual(space, profile) if self.count < 0 else self.count
         scored = ((one.id, one.genome, one.fitness) for one in evolution.history if one.fitness is not None)
         entrants = finals.entrants(scored, space, count)
+        if not entrants or space.kind != "cnn":  # recurrent networks have no depth to be cut to
+            return
         name = f"{gennas.PREFIX}{self.task}"
         score = functools.partial(
             engine.score_many, space, inputs=settings.inputs, seed=finals.seed_for(self.seed), workers=1
