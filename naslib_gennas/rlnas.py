@@ -125,8 +125,8 @@ def angle(net: Trained, arch: Any) -> float:
     for cell in net.supernet.cells():
         for index, name, times in paths(cell, choice):
             bank = cell.banks[index]
-            if name not in bank:
-                continue  # skip_connect
+            if name not in bank or isinstance(bank[name], nn.Identity):
+                continue  # a skip
             module = bank[name]
             kernels = [key for key, part in module.named_modules() if isinstance(part, nn.Conv2d)]
             for key in kernels:

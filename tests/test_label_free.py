@@ -179,6 +179,22 @@ def test_the_supernet_is_trained_once_and_reused(space: str, tmp_path: Path, mon
     assert all(torch.allclose(value, third.after[name]) for name, value in first.after.items())
 
 
+def test_every_cell_of_darts_has_an_angle() -> None:
+    space = spaces.get("darts")
+    supernet = rlnas.make("darts", SMALL, 0)
+    before = {name: value.clone() for name, value in supernet.state_dict().items()}
+    draws = torch.Generator().manual_seed(1)
+    after = {
+        name: value + 0.1 * torch.randn(value.shape, generator=draws) if value.is_floating_point() else value
+        for name, value in before.items()
+    }
+    net, rng = rlnas.Trained(supernet, before, after), np.random.default_rng(0)
+    archs = [space.sample(rng) for _ in range(12)]
+    assert any("skip_connect" in space.format(arch) for arch in archs)
+    angles = [rlnas.angle(net, arch) for arch in archs]
+    assert all(0 < angle < math.pi / 2 for angle in angles) and len(set(angles)) == 12
+
+
 def test_rlnas_scores_through_the_engine_in_several_processes() -> None:
     space, rng = spaces.get("nasbench201"), np.random.default_rng(0)
     archs = [arch for arch in (space.sample(rng) for _ in range(30)) if not space.untrainable(arch)][:8]
