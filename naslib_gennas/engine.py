@@ -545,7 +545,9 @@ class _Flow:
     def drain(self) -> Iterator[Tuple[_Task, Any]]:
         """Drop what is under way, and give the results that are there but not yet reported."""
         for future, task in self.flying.items():
-            if not future.cancel() and future.done() and _error(future) is None:
+            # A pool that is shut down stumbles over cancelled futures; the few that it is at are soon over anyway.
+            dropped = not isinstance(self.executor, Pool) and future.cancel()
+            if not dropped and future.done() and _error(future) is None:
                 yield task, future.result()
 
 
