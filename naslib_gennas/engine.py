@@ -400,10 +400,9 @@ def _records(
     with contextlib.ExitStack() as stack:
         kept = store if isinstance(store, Store) else stack.enter_context(Store(store))
         count = _count(workers, setting.device)
-        if executor is None and count > 1:
-            executor = stack.enter_context(_own_executor(count, setting.device))
-        elif executor is not None and workers is None:
+        if executor is not None and workers is None:
             count = _capacity(executor)
+        executor = stack.enter_context(one_pool(executor, workers, setting.device))
         failures: Dict[Tuple[Run, str], Row] = {}
         waiting: Dict[Tuple[Run, str], List[Tuple[int, str]]] = {}
 

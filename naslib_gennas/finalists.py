@@ -149,7 +149,7 @@ def race(
         until: what `time.perf_counter` may say at the latest when a score is begun.
         best: how many of the best matter: at least twice as many stay in the race.
     """
-    found: List[Optional[Finalist]] = [None] * len(chosen)
+    found: Dict[int, Finalist] = {}
     with tempfile.TemporaryDirectory(prefix="gennas-race-") as folder:
         depth = space.norm_depth(space.size(proxy.profile))
         rungs = [proxy] if proxy.rungs is None or depth is None else proxy.rungs(Path(folder), FIRST_RUNG * depth)
@@ -166,7 +166,7 @@ def race(
                 place = alive[record.index]
                 number, arch, before = chosen[place]
                 value = None if table is None else table.of(space, arch)
-                last = found[place]
+                spent = found[place].seconds if place in found else 0.0
                 found[place] = Finalist(
                     number,
                     record.arch,
@@ -176,12 +176,11 @@ def race(
                     value,
                     record.status,
                     record.reason,
-                    record.seconds + (last.seconds if last is not None else 0.0),
+                    spent + record.seconds,
                 )
-                yield _ordered([one for one in found if one is not None], len(rungs))
-            passed = [place for place in alive if (one := found[place]) is not None and one.rung == rung]
-            passed = [place for place in passed if found[place].status == "ok"]  # type: ignore[union-attr]
-            passed.sort(key=lambda place: -found[place].final_score)  # type: ignore[union-attr]
+                yield _ordered([found[number] for number in sorted(found)], len(rungs))
+            passed = [p for p in alive if p in found and found[p].rung == rung and found[p].status == "ok"]
+            passed.sort(key=lambda place: -found[place].final_score)
             alive = passed[: max(2 * best, -(-len(alive) // 2))]
 
 

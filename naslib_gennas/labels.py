@@ -141,10 +141,7 @@ def draw(table: Truth, space: SearchSpace[Any], n: int, seed: int, without: Sequ
 
 def rho(scores: Sequence[float], truth: Sequence[float]) -> float:
     """Spearman's rank correlation; -1 where the scores are all the same."""
-    x, y = rankdata(scores), rankdata(truth)
-    x, y = x - x.mean(), y - y.mean()
-    scale = math.sqrt(float(x @ x) * float(y @ y))
-    return float(x @ y) / scale if scale > 0 and float(x @ x) > 0 else -1.0
+    return float(_rhos(np.asarray([scores], dtype=float), np.asarray(truth, dtype=float))[0])
 
 
 def shrinkage(scores: Sequence[Sequence[float]], truth: Sequence[float], seed: int) -> Tuple[float, float]:
@@ -159,9 +156,9 @@ def shrinkage(scores: Sequence[Sequence[float]], truth: Sequence[float], seed: i
         scores: of each task, one a label; -inf for what could not be scored.
         truth: the labels.
     """
-    own = _rhos(np.asarray(scores, dtype=float), np.asarray(truth, dtype=float))
-    draws = np.random.default_rng(derive(seed, "shrinkage")).integers(0, len(truth), (300, len(truth)))
     table, values = np.asarray(scores, dtype=float), np.asarray(truth, dtype=float)
+    own = _rhos(table, values)
+    draws = np.random.default_rng(derive(seed, "shrinkage")).integers(0, len(truth), (300, len(truth)))
     moved = np.array([_rhos(table[:, draw], values[draw]) for draw in draws]) - own
     noise = float(np.mean((moved - moved.mean(axis=1, keepdims=True)) ** 2))
     spread = float(own.var(ddof=1))
