@@ -347,16 +347,12 @@ class _Setting:
                 f"proxy '{proxy.name}' scores networks of kind {' and '.join(proxy.kinds)}; {space.name} has "
                 f"kind {space.kind}"
             )
-        if space.kind == "rnn":
-            # Sequences are synthetic: only their number is asked for.
-            batch, identity = torch.empty(proxy.images, 0), "synthetic"
-        else:
-            name = self.inputs or proxy.inputs
-            batch, identity = images.load(name, proxy.images, proxy.profile.resolution), images.identity(name)
+        batch = proxy.batch(space.kind, self.inputs)
+        identity = "synthetic" if space.kind == "rnn" else images.identity(self.inputs or proxy.inputs)
         settings = {
             "settings": proxy.settings,
             "profile": {name: value for name, value in asdict(proxy.profile).items() if name != "name"},
-            "images": proxy.images,
+            "images": len(batch),
             "device": _place(self.device).type,
             **_foreign_code(space, proxy),
         }

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
+import naslib_gennas
 from naslib_gennas import images, proxies, spaces
+from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.profiles import FAST
 
 SPACE = spaces.get("nasbench201")
@@ -23,15 +27,68 @@ def score(name, arch, seed=0):
     return proxies.get(name, FAST).score(network, INPUTS, seed)
 
 
-def test_it_is_made_of_the_loss_of_gennas_combo_two_more_and_the_zen_score_and_meco():
+def test_it_is_made_of_the_loss_of_gennas_combo_two_more_and_what_the_untrained_network_shows():
     plus = score("gennas-plus", ARCHS[0])
     first, *others = plus.details["regressions"]
     assert first == pytest.approx(-score("gennas-combo", ARCHS[0]).value)
     assert len(set(others)) == 2 and first not in others
-    assert plus.details["zen"] == pytest.approx(score("zen", ARCHS[0]).value)
-    assert plus.details["meco"] == pytest.approx(score("meco", ARCHS[0]).value)
-    mean = math.fsum(math.log(loss) for loss in plus.details["regressions"]) / 3
-    assert plus.value == pytest.approx(plus.details["zen"] / 400 + 0.03 * math.log(plus.details["meco"]) - mean)
+    for name in ("zen", "meco"):
+        assert plus.details[name] == pytest.approx(score(name, ARCHS[0]).value)
+    assert plus.details["patterns"] == score("swap", ARCHS[0]).value
+    assert plus.value == pytest.approx(
+        plus.details["zen"] / 400
+        + 0.03 * math.log(plus.details["meco"])
+        + 0.008 * plus.details["path_spread"]
+        + 0.6 * math.log2(plus.details["patterns"])
+        - math.fsum(plus.details["regressions"]) / 3
+    )
+
+
+def test_a_cell_with_a_shortcut_has_a_wider_spread_of_paths_than_a_chain():
+    chain = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|none~0|none~1|nor_conv_3x3~2|"
+    spreads = [score("gennas-plus", arch).details["path_spread"] for arch in (ARCHS[0], chain)]
+    # The reductions have two paths of their own: two convolutions, and one beside a pooling.
+    assert spreads[0] > spreads[1] == pytest.approx(1.0)
+
+
+def test_patterns_are_those_of_eight_images_however_many_there_are():
+    network = spaces.build(SPACE, SPACE.parse(ARCHS[0]), FAST, 0)
+    many = torch.cat([INPUTS, torch.zeros_like(INPUTS)])
+    assert proxies.get("gennas-plus", FAST).score(network, many, 0).details["patterns"] <= 2**8
+
+
+class Smooth(StagedNetwork):
+    """Two stages without a ReLU."""
+
+    stage_channels = [8, 8]
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.GELU())
+        self.second = nn.Sequential(nn.Conv2d(8, 8, 3, 2, padding=1), nn.BatchNorm2d(8), nn.GELU())
+
+    def forward(self, x):
+        first = self.first(x)
+        return [first, self.second(first)]
+
+    def logits(self, x):
+        return self(x)[-1].mean((2, 3))
+
+
+def test_a_network_without_relus_has_a_score():
+    found = proxies.get("gennas-plus", FAST.replace(name="two", steps=2)).score(Smooth(), INPUTS, 0)
+    assert found.status == "ok" and found.details["patterns"] == 1.0
+
+
+def test_a_recurrent_cell_is_as_good_as_the_worst_of_its_three_trainings():
+    space = spaces.get("nasbenchnlp")
+    profile = FAST.replace(name="small", width=0.1, sequence_steps=6)
+    arch = space.sample(np.random.default_rng(0))
+    plus = naslib_gennas.score(space, arch, "gennas-plus", profile=profile)
+    losses = plus.details["regressions"]
+    assert losses[0] == -naslib_gennas.score(space, arch, "gennas-nlp-search", profile=profile).score
+    assert len(set(losses)) == 3 and plus.score == -max(losses)
+    assert proxies.get("gennas-plus", profile).batch("rnn").shape == (profile.sequences, 0)
 
 
 def test_a_score_is_the_same_again_and_another_with_another_seed():

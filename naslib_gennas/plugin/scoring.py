@@ -134,7 +134,7 @@ class GraphScorer:
         """
         if not _has_notation(graph):
             proxy = self._proxy(task, "cnn")
-            return self._mean(lambda seed: self._measure(staged_network(graph, seed), proxy, seed, device))
+            return self._mean(lambda seed: self._measure(staged_network(graph, seed), proxy, "cnn", seed, device))
         space = self.space(graph)
         return self.score_spec(space, space.of(graph), task, device)
 
@@ -154,7 +154,9 @@ class GraphScorer:
                 self.cache[key] = Score(-math.inf, "untrainable", reason)
             else:
                 self.cache[key] = self._mean(
-                    lambda seed: self._measure(base.build(space, spec, proxy.profile, seed), proxy, seed, device)
+                    lambda seed: self._measure(
+                        base.build(space, spec, proxy.profile, seed), proxy, space.kind, seed, device
+                    )
                 )
         return self.cache[key]
 
@@ -175,11 +177,10 @@ class GraphScorer:
         parts = (dict(proxy.settings), dataclasses.asdict(proxy.profile), self.settings.seed, self.settings.seeds)
         return images.identity(self.settings.inputs), json.dumps(parts, sort_keys=True, default=str)
 
-    def _measure(self, network: StagedNetwork, proxy: Proxy, seed: int, device: Union[str, torch.device]) -> Score:
-        if "rnn" in proxy.kinds:
-            batch = torch.empty(proxy.images, 0)  # sequences are synthetic: only their number counts
-        else:
-            batch = images.load(self.settings.inputs, proxy.images, proxy.profile.resolution)
+    def _measure(
+        self, network: StagedNetwork, proxy: Proxy, kind: str, seed: int, device: Union[str, torch.device]
+    ) -> Score:
+        batch = proxy.batch(kind, self.settings.inputs)
         return proxy.measure(network, batch.to(device), seed)  # nobody else has the network: it may be used up
 
     def _mean(self, measure: Callable[[int], Score]) -> Score:

@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar,
 
 import torch
 
-from naslib_gennas import profiles
+from naslib_gennas import images, profiles
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.language_model import with_words
 from naslib_gennas.networks.staged import StagedNetwork
@@ -67,6 +67,7 @@ class Proxy:
         rungs: ``rungs(folder, least)``: the same scoring cut short to a half, a quarter, ... of its steps, as long as
             these are `least`; the shortest first, itself last, each going on where the one before it ended: trainings
             are kept in the folder. None: it cannot be cut short.
+        sequences: sequences in the batch of a recurrent network; None: as many as images.
     """
 
     name: str
@@ -77,6 +78,20 @@ class Proxy:
     kinds: Tuple[str, ...] = ("cnn",)
     inputs: str = "photos"
     rungs: Optional[Callable[[Path, float], List[Proxy]]] = None
+    sequences: Optional[int] = None
+
+    def batch(self, kind: str, inputs: Optional[str] = None) -> torch.Tensor:
+        """The input batch for networks of a kind: (images, 3, height, width), or (sequences, 0) for recurrent ones.
+
+        Sequences are made by the proxy task: only their number is asked for.
+
+        Args:
+            kind: "cnn" or "rnn".
+            inputs: see `images.load`; None: the proxy's own.
+        """
+        if kind == "rnn":
+            return torch.empty(self.sequences or self.images, 0)
+        return images.load(inputs or self.inputs, self.images, self.profile.resolution)
 
     def score(self, network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
         """Score a copy of `network`: the caller's network, its weights and its mode stay as they were."""

@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Optional
 import numpy as np
 import torch
 
-from naslib_gennas import aggregation, artefacts, images, spaces
+from naslib_gennas import aggregation, artefacts, spaces
 from naslib_gennas.aggregation import Aggregate
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
@@ -55,7 +55,7 @@ def from_aggregate(combined: Aggregate, profile: Optional[Profile]) -> Proxy:
 
 def _score(space: Any, arch: Any, part: Proxy, seed: int, device: torch.device) -> Score:
     network = spaces.build(space, arch, part.profile, seed).to(device)
-    return part.measure(network, images.load(part.inputs, part.images, part.profile.resolution).to(device), seed)
+    return part.measure(network, part.batch(space.kind).to(device), seed)
 
 
 def _reference(space: Any, parts: List[Proxy], seed: int) -> torch.Tensor:

@@ -1,62 +1,110 @@
-"""`gennas-plus`: three trainings, the Zen-score and MeCo, as one score of one architecture."""
+"""`gennas-plus`: a few trainings and what the untrained network shows, as one score of one architecture."""
 
 from __future__ import annotations
 
 import copy
 import math
-from typing import Optional
+from typing import List, Optional
 
 import torch
 
-from naslib_gennas import profiles, tasks
+from naslib_gennas import profiles, structure, tasks
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.profiles import Profile
 from naslib_gennas.proxies.base import Proxy, Score, register
 from naslib_gennas.proxies.meco import meco
+from naslib_gennas.proxies.swap import swap
 from naslib_gennas.proxies.zen import zen
 from naslib_gennas.randomness import derive
-from naslib_gennas.regression import regress
+from naslib_gennas.regression import Regression, regress
+from naslib_gennas.sequence_regression import regress_sequences
 
 #: The proxy tasks that a network is trained on, each from the same initial weights, onto signals of its own drawing.
 TASKS = ("combo", "combo", "single")
-#: What one unit of the Zen-score counts beside the logarithm of the loss (found on two spaces, see docs/speed.md).
-ZEN_WEIGHT = 1 / 400
-#: What the logarithm of MeCo counts, likewise.
-MECO_WEIGHT = 0.03
+#: What one unit of each counts beside one unit of the mean loss (found on three spaces, see docs/speed.md).
+WEIGHTS = {"zen": 1 / 400, "log meco": 0.03, "path spread": 0.008, "log2 patterns": 0.6}
+#: Images that activation patterns are told apart by: more would tell nearly all units of these networks apart.
+PATTERN_IMAGES = 8
+
+#: The same for recurrent networks, which have no feature maps to look at untrained.
+SEQUENCE_TASKS = ("nlp-search", "nlp-search", "nlp-search")
 
 
 @register("gennas-plus")
 def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
-    """Minus the mean logarithm of three regression losses, plus Zen-score / 400, plus 0.03 log(MeCo).
+    """Minus the mean of three regression losses, plus Zen-score / 400, 0.03 log(MeCo), 0.008 (longest - mean path) and
+    0.6 log2(activation patterns); of recurrent networks minus the highest of three regression losses.
 
     The regression loss (arXiv:2108.01899) says how well a network trains, the Zen-score (arXiv:2102.01063) how
-    expressive it is untrained, MeCo (NeurIPS 2023) how independent its channels are: they err in different ways. Three
-    draws of signals, two of `combo` and one of `single`, lessen the noise of one. It needs no other architectures to
-    compare with, unlike a sum of ranks.
+    expressive it is untrained, MeCo (NeurIPS 2023) how independent its channels are, the distinct activation patterns
+    of eight images (arXiv:2403.04161) whether it tells inputs apart, and the convolutions on its longest path less
+    those on a mean one whether it is deep and has shortcuts: they err in different ways. Three draws of signals lessen
+    the noise of one. It needs no other architectures to compare with, unlike a sum of ranks.
     """
     chosen = asked or profiles.get()
-    trained = [tasks.get(name) for name in TASKS]
+    settings = {
+        "tasks": list(TASKS),
+        "weights": WEIGHTS,
+        "pattern_images": PATTERN_IMAGES,
+        "sequence_tasks": list(SEQUENCE_TASKS),
+    }
 
     def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
-        losses = []
-        for index, task in enumerate(trained):
-            # The first one is the score of `gennas-combo` itself.
-            result = regress(
-                copy.deepcopy(network), inputs, task, chosen, derive(seed, "plus", index) if index else seed
-            )
-            if not math.isfinite(result.loss):
-                return Score(-math.inf, "diverged", f"training {index + 1}, on {task.name}: {result.reason}")
-            losses.append(result.loss)
-        untrained = {"meco": float(meco(copy.deepcopy(network).train(), inputs, seed))}
-        untrained["zen"] = float(zen(network.train(), inputs, seed))
-        for name, number in untrained.items():
-            if not math.isfinite(number):
-                return Score(-math.inf, "diverged", f"{name} is {number}")
-        regression = sum(math.log(loss) for loss in losses) / len(losses)
-        # MeCo is a sum of least eigenvalues, which rounding can make a little negative.
-        independence = math.log(max(untrained["meco"], 1e-9))
-        value = ZEN_WEIGHT * untrained["zen"] + MECO_WEIGHT * independence - regression
-        return Score(value, details={"regressions": losses, **untrained})
+        return (_recurrent if inputs.dim() == 2 else _convolutional)(network, inputs, chosen, seed)
 
-    settings = {"tasks": list(TASKS), "zen_weight": ZEN_WEIGHT, "meco_weight": MECO_WEIGHT}
-    return Proxy("gennas-plus", measure, chosen, chosen.images or 16, settings)
+    sequences = chosen.sequences or tasks.get(SEQUENCE_TASKS[0]).batch_size
+    return Proxy("gennas-plus", measure, chosen, chosen.images or 16, settings, ("cnn", "rnn"), sequences=sequences)
+
+
+def _convolutional(network: StagedNetwork, inputs: torch.Tensor, profile: Profile, seed: int) -> Score:
+    losses: List[float] = []
+    for index, name in enumerate(TASKS):
+        result = regress(copy.deepcopy(network), inputs, tasks.get(name), profile, _seed(seed, index))
+        if not math.isfinite(result.loss):
+            return _diverged(index, name, result)
+        losses.append(result.loss)
+    untrained = {
+        "meco": float(meco(copy.deepcopy(network).train(), inputs, seed)),
+        "zen": float(zen(copy.deepcopy(network).train(), inputs, seed)),
+        "patterns": _patterns(copy.deepcopy(network).train(), inputs[:PATTERN_IMAGES], seed),
+    }
+    for name, number in untrained.items():
+        if not math.isfinite(number):
+            return Score(-math.inf, "diverged", f"{name} is {number}")
+    paths = structure.read(network, inputs)
+    parts = {
+        "zen": untrained["zen"],
+        # MeCo is a sum of least eigenvalues, which rounding can make a little negative.
+        "log meco": math.log(max(untrained["meco"], 1e-9)),
+        "path spread": paths["longest path"] - paths["mean path"],
+        "log2 patterns": math.log2(untrained["patterns"]),
+    }
+    value = sum(WEIGHTS[name] * part for name, part in parts.items()) - sum(losses) / len(losses)
+    return Score(value, details={"regressions": losses, **untrained, "path_spread": parts["path spread"]})
+
+
+def _recurrent(network: StagedNetwork, inputs: torch.Tensor, profile: Profile, seed: int) -> Score:
+    losses: List[float] = []
+    for index, name in enumerate(SEQUENCE_TASKS):
+        result = regress_sequences(copy.deepcopy(network), inputs, tasks.get(name), profile, _seed(seed, index))
+        if not math.isfinite(result.loss):
+            return _diverged(index, name, result)
+        losses.append(result.loss)
+    # A good cell learns all of them: the worst says more than the mean.
+    return Score(-max(losses), details={"regressions": losses})
+
+
+def _seed(seed: int, index: int) -> int:
+    # The first training is that of the plain proxy of its task.
+    return derive(seed, "plus", index) if index else seed
+
+
+def _diverged(index: int, name: str, result: Regression) -> Score:
+    return Score(-math.inf, "diverged", f"training {index + 1}, on {name}: {result.reason}")
+
+
+def _patterns(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
+    try:
+        return float(swap(network, inputs, seed))
+    except ValueError:  # it has no ReLU
+        return 1.0
