@@ -44,6 +44,16 @@ def test_it_is_made_of_the_loss_of_gennas_combo_two_more_and_what_the_untrained_
     )
 
 
+def test_a_training_of_many_steps_is_the_only_one():
+    network = spaces.build(SPACE, SPACE.parse(ARCHS[0]), FAST, 0)
+    counts = []
+    for steps in (1, 36, 48, 49):
+        profile = FAST.replace(name="long", steps=steps, steps_per_norm=None, resolution=8, target_size=2, images=2)
+        found = proxies.get("gennas-plus", profile).score(network, INPUTS[:2], 0)
+        counts.append(len(found.details["regressions"]))
+    assert counts == [3, 2, 2, 1]
+
+
 def test_a_cell_with_a_shortcut_has_a_wider_spread_of_paths_than_a_chain():
     chain = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|none~0|none~1|nor_conv_3x3~2|"
     spreads = [score("gennas-plus", arch).details["path_spread"] for arch in (ARCHS[0], chain)]

@@ -21,6 +21,9 @@ from naslib_gennas.sequence_regression import regress_sequences
 
 #: The proxy tasks that a network is trained on, each from the same initial weights, onto signals of its own drawing.
 TASKS = ("combo", "combo", "single")
+#: About so many training steps in all: three trainings of 24 steps, or one of 60. Deep networks are trained for longer,
+#: and a second time tells no more of them.
+STEPS = 72
 #: What one unit of each counts beside one unit of the mean loss (found on three spaces, see docs/speed.md).
 WEIGHTS = {"zen": 1 / 400, "log meco": 0.03, "path spread": 0.008, "log2 patterns": 0.6}
 #: Images that activation patterns are told apart by: more would tell nearly all units of these networks apart.
@@ -32,18 +35,19 @@ SEQUENCE_TASKS = ("nlp-search", "nlp-search", "nlp-search")
 
 @register("gennas-plus")
 def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
-    """Minus the mean of three regression losses, plus Zen-score / 400, 0.03 log(MeCo), 0.008 (longest - mean path) and
-    0.6 log2(activation patterns); of recurrent networks minus the highest of three regression losses.
+    """Minus the mean of one to three regression losses, plus Zen-score / 400, 0.03 log(MeCo), 0.008 (longest less mean
+    path) and 0.6 log2(activation patterns); of recurrent networks minus the highest of three regression losses.
 
     The regression loss (arXiv:2108.01899) says how well a network trains, the Zen-score (arXiv:2102.01063) how
     expressive it is untrained, MeCo (NeurIPS 2023) how independent its channels are, the distinct activation patterns
     of eight images (arXiv:2403.04161) whether it tells inputs apart, and the convolutions on its longest path less
-    those on a mean one whether it is deep and has shortcuts: they err in different ways. Three draws of signals lessen
-    the noise of one. It needs no other architectures to compare with, unlike a sum of ranks.
+    those on a mean one whether it is deep and has shortcuts: they err in different ways. Several draws of signals
+    lessen the noise of one. It needs no other architectures to compare with, unlike a sum of ranks.
     """
     chosen = asked or profiles.get()
     settings = {
         "tasks": list(TASKS),
+        "steps": STEPS,
         "weights": WEIGHTS,
         "pattern_images": PATTERN_IMAGES,
         "sequence_tasks": list(SEQUENCE_TASKS),
@@ -58,7 +62,8 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
 
 def _convolutional(network: StagedNetwork, inputs: torch.Tensor, profile: Profile, seed: int) -> Score:
     losses: List[float] = []
-    for index, name in enumerate(TASKS):
+    count = max(1, round(STEPS / profile.steps_for(network.norm_depth)))
+    for index, name in enumerate(TASKS[:count]):
         result = regress(copy.deepcopy(network), inputs, tasks.get(name), profile, _seed(seed, index))
         if not math.isfinite(result.loss):
             return _diverged(index, name, result)
