@@ -33,7 +33,7 @@ CNN = (
     "gennas-combo,gennas-plus,params,flops,l2_norm,synflow,logsynflow,jacob_cov,naswot,grad_norm,snip,fisher,plain,epe_nas,zen,zico,"
     "grasp,swap,swap_reg,az_expressivity,az_progressivity,az_trainability,az_complexity,az_nas,meco,ntk_cond,linear_regions,nasi"
 )
-RNN = "gennas-nlp-combo,gennas-nlp-search,params,l2_norm,synflow,logsynflow,grad_norm,snip,plain,jacob_cov"
+RNN = "gennas-nlp-combo,gennas-nlp-search,gennas-plus,params,l2_norm,synflow,logsynflow,grad_norm,snip,plain,jacob_cov"
 #: Space -> (architectures, proxies, data set -> its name in the paper's tables).
 SPACES: Dict[str, Tuple[int, str, Dict[str, Tuple[str, str]]]] = {
     "nasbench201": (
@@ -52,7 +52,7 @@ SPACES: Dict[str, Tuple[int, str, Dict[str, Tuple[str, str]]]] = {
     ),
     "darts": (100, CNN + ",rlnas", {"cifar10": ("", "")}),
     "transnas-micro": (100, CNN, {"class_scene": ("", ""), "class_object": ("", "")}),
-    "nasbenchnlp": (100, RNN, {"ptb": ("nasbench_nlp", "PTB")}),
+    "nasbenchnlp": (200, RNN, {"ptb": ("nasbench_nlp", "PTB")}),
 }
 #: Names of the paper's tables -> what they are here.
 FIGURES = (("spearman", "rho"), ("kendall_tau", "tau"), ("retrieval_at_top10pct", "top"))

@@ -38,7 +38,8 @@ def test_it_is_made_of_the_loss_of_gennas_combo_two_more_and_what_the_untrained_
     assert plus.value == pytest.approx(
         plus.details["zen"] / 400
         + 0.03 * math.log(plus.details["meco"])
-        + 0.008 * plus.details["path_spread"]
+        + 0.004 * plus.details["longest path"]
+        - 0.006 * plus.details["shortest path"]
         + 0.6 * math.log2(plus.details["patterns"])
         - math.fsum(plus.details["regressions"]) / 3
     )
@@ -54,11 +55,14 @@ def test_a_training_of_many_steps_is_the_only_one():
     assert counts == [3, 2, 2, 1]
 
 
-def test_a_cell_with_a_shortcut_has_a_wider_spread_of_paths_than_a_chain():
-    chain = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|none~0|none~1|nor_conv_3x3~2|"
-    spreads = [score("gennas-plus", arch).details["path_spread"] for arch in (ARCHS[0], chain)]
-    # The reductions have two paths of their own: two convolutions, and one beside a pooling.
-    assert spreads[0] > spreads[1] == pytest.approx(1.0)
+def test_a_shortcut_past_a_chain_of_convolutions_is_worth_a_little():
+    paths = []
+    for edge in ("none", "skip_connect"):
+        chain = f"|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|{edge}~0|none~1|nor_conv_3x3~2|"
+        details = score("gennas-plus", chain).details
+        paths.append((details["longest path"], details["shortest path"]))
+    # The stem, three cells of three convolutions, two reductions of two or one.
+    assert paths == [(14.0, 12.0), (14.0, 3.0)]
 
 
 def test_patterns_are_those_of_eight_images_however_many_there_are():

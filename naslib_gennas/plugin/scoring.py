@@ -19,7 +19,7 @@ from naslib_gennas.spaces import base
 from naslib_gennas.spaces.naslib_graph import NaslibSpace, Spec, options_of, staged_network, taps_of
 from naslib_gennas.tasks import ProxyTask
 
-#: What a NASLib config calls our measures and predictors -> the proxy task behind it.
+#: What a NASLib config calls our measures and predictors -> the proxy task behind it; `plus` is that of `gennas-plus`.
 TASKS: Mapping[str, str] = {
     "gennas": "combo",
     "gennas_single": "single",
@@ -27,6 +27,7 @@ TASKS: Mapping[str, str] = {
     "gennas_n": "search-N",
     "gennas_d": "search-D",
     "gennas_r": "search-R",
+    "gennas_plus": "plus",
 }
 #: The key of the predictor that learns from a few labels.
 FEW_SHOT = "gennas_fewshot"

@@ -25,7 +25,7 @@ TASKS = ("combo", "combo", "single")
 #: and a second time tells no more of them.
 STEPS = 72
 #: What one unit of each counts beside one unit of the mean loss (found on three spaces, see docs/speed.md).
-WEIGHTS = {"zen": 1 / 400, "log meco": 0.03, "path spread": 0.008, "log2 patterns": 0.6}
+WEIGHTS = {"zen": 1 / 400, "log meco": 0.03, "longest path": 0.004, "shortest path": -0.006, "log2 patterns": 0.6}
 #: Images that activation patterns are told apart by: more would tell nearly all units of these networks apart.
 PATTERN_IMAGES = 8
 
@@ -35,14 +35,14 @@ SEQUENCE_TASKS = ("nlp-search", "nlp-search", "nlp-search")
 
 @register("gennas-plus")
 def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
-    """Minus the mean of one to three regression losses, plus Zen-score / 400, 0.03 log(MeCo), 0.008 (longest less mean
-    path) and 0.6 log2(activation patterns); of recurrent networks minus the highest of three regression losses.
+    """Minus the mean of one to three regression losses, plus what the untrained network shows, by `WEIGHTS`; of a
+    recurrent network minus the highest of three regression losses.
 
     The regression loss (arXiv:2108.01899) says how well a network trains, the Zen-score (arXiv:2102.01063) how
     expressive it is untrained, MeCo (NeurIPS 2023) how independent its channels are, the distinct activation patterns
-    of eight images (arXiv:2403.04161) whether it tells inputs apart, and the convolutions on its longest path less
-    those on a mean one whether it is deep and has shortcuts: they err in different ways. Several draws of signals
-    lessen the noise of one. It needs no other architectures to compare with, unlike a sum of ranks.
+    of eight images (arXiv:2403.04161) whether it tells inputs apart, and the convolutions on its longest and on its
+    shortest path whether it is deep and has shortcuts: they err in different ways. Several draws of signals lessen the
+    noise of one. It needs no other architectures to compare with, unlike a sum of ranks.
     """
     chosen = asked or profiles.get()
     settings = {
@@ -76,16 +76,17 @@ def _convolutional(network: StagedNetwork, inputs: torch.Tensor, profile: Profil
     for name, number in untrained.items():
         if not math.isfinite(number):
             return Score(-math.inf, "diverged", f"{name} is {number}")
-    paths = structure.read(network, inputs)
+    made_of = structure.read(network, inputs)
+    paths = {name: made_of[name] for name in ("longest path", "shortest path")}
     parts = {
+        **paths,
         "zen": untrained["zen"],
         # MeCo is a sum of least eigenvalues, which rounding can make a little negative.
         "log meco": math.log(max(untrained["meco"], 1e-9)),
-        "path spread": paths["longest path"] - paths["mean path"],
         "log2 patterns": math.log2(untrained["patterns"]),
     }
     value = sum(WEIGHTS[name] * part for name, part in parts.items()) - sum(losses) / len(losses)
-    return Score(value, details={"regressions": losses, **untrained, "path_spread": parts["path spread"]})
+    return Score(value, details={"regressions": losses, **untrained, **paths})
 
 
 def _recurrent(network: StagedNetwork, inputs: torch.Tensor, profile: Profile, seed: int) -> Score:

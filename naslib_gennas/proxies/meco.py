@@ -26,7 +26,8 @@ def meco(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
 
     def see(module: nn.Module, arguments: tuple, output: object) -> None:
         for maps in output if isinstance(output, (list, tuple)) else [output]:
-            if isinstance(maps, torch.Tensor) and maps.dim() == 4 and maps.shape[1] > 1:
+            # Channels of one pixel have no correlation.
+            if isinstance(maps, torch.Tensor) and maps.dim() == 4 and maps.shape[1] > 1 and maps[0, 0].numel() > 1:
                 correlations = torch.corrcoef(maps[0].flatten(1)).nan_to_num(0.0, 0.0, 0.0)
                 values.append(float(torch.linalg.eigvalsh(correlations)[0]))
 

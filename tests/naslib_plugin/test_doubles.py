@@ -149,6 +149,7 @@ def test_without_labels_the_few_shot_predictor_is_gennas_plus(graph: Any) -> Non
     plus = proxies.get("gennas-plus", profile)
     expected = plus.measure(network, images.load("photos", plus.images, profile.resolution), 0).value
     assert predictor.query(graph) == expected
+    assert GenNASPredictor("gennas_plus", **QUICK).query(graph) == expected
     several = GenNASPredictor("gennas_fewshot", seeds=2, **QUICK)
     one = GenNASPredictor("gennas_fewshot", seed=1, **QUICK)
     assert several.query(graph) == pytest.approx((expected + one.query(graph)) / 2)
@@ -218,7 +219,7 @@ def test_register_is_idempotent_and_the_measure_gives_one_float64_tensor(graph: 
 
     names = register(**QUICK)
     assert register(**QUICK) == names
-    assert set(names) == {"gennas", "gennas_single", "gennas_combo", "gennas_n", "gennas_d", "gennas_r"}
+    assert set(names) == {"gennas", "gennas_single", "gennas_combo", "gennas_n", "gennas_d", "gennas_r", "gennas_plus"}
     assert set(names) <= set(_measure_impls)
     inputs = torch.zeros(2, 3, 32, 32)
     value = _measure_impls["gennas_n"](graph, inputs, None, loss_fn=None, split_data=1)

@@ -118,6 +118,27 @@ def test_rankers_learn_from_the_training_set(tmp_path: Path, table: Path) -> Non
     assert few_shot["spearman"] >= free["spearman"]
 
 
+def test_gennas_plus_is_a_measure_and_a_predictor() -> None:
+    from naslib_gennas import register
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    register(profile="fast", steps=2)
+    from naslib.predictors import ZeroCost
+
+    loader = [(torch.zeros(2, 3, 32, 32), torch.zeros(2, dtype=torch.long))]
+    paths = []
+    for network in ("native", "graph"):
+        register(profile="fast", steps=2, network=network)
+        graph = NaslibSpace("nasbench201", network=network).graph((2, 0, 2, 3, 0, 2))
+        predictor = GenNASPredictor("gennas_plus", profile="fast", steps=2, network=network)
+        found = predictor.scorer.score(graph, "plus")
+        assert predictor.query(graph) == ZeroCost("gennas_plus").query(graph, dataloader=loader) == found.value
+        paths.append((found.details["longest path"], found.details["shortest path"]))
+    # NASLib's network has five cells where ours has one; both have a stem and two reductions of one or two more.
+    (ours, short), (theirs, same) = paths
+    assert theirs - 5 == 5 * (ours - 5) and same - 3 == 5 * (short - 3)
+
+
 def test_a_ranker_takes_naslibs_own_networks() -> None:
     from naslib_gennas.plugin.predictor import GenNASPredictor
 
