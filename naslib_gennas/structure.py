@@ -15,7 +15,8 @@ def read(network: StagedNetwork, inputs: torch.Tensor) -> Dict[str, float]:
     """What the forward pass from the input to the last stage is made of.
 
     Gives log(1 + number) of each operation (convolutions by kernel, poolings), the mean number of each on a path
-    through the network, and the convolutions on the longest and on the shortest path.
+    through the network, and the convolutions on the longest, the shortest and a mean path: one on which every part of
+    a sum is as likely, taken step by step, so that it depends a little on the order of sums.
     """
     start = inputs[:2].detach().clone()
     start.passed = _Passed()
@@ -24,21 +25,22 @@ def read(network: StagedNetwork, inputs: torch.Tensor) -> Dict[str, float]:
     passed: _Passed = getattr(last, "passed", _Passed())
     found = {f"number of {name}": math.log1p(count) for name, count in watch.numbers.items()}
     found.update({f"{name} on a path": total / passed.paths for name, total in passed.totals.items()})
-    return {**found, "longest path": passed.longest, "shortest path": passed.shortest}
+    return {**found, "longest path": passed.longest, "shortest path": passed.shortest, "mean path": passed.mean}
 
 
 class _Passed(NamedTuple):
-    """What lies between the input and a tensor: paths, operations summed over them, convolutions on two of them."""
+    """What lies between the input and a tensor: paths, operations summed over them, convolutions on one of them."""
 
     paths: float = 1.0
     totals: Mapping[str, float] = {}
     longest: float = 0.0
     shortest: float = 0.0
+    mean: float = 0.0
 
     def then(self, operation: str) -> _Passed:
         totals = {**self.totals, operation: self.totals.get(operation, 0.0) + self.paths}
         long = operation.startswith("conv")
-        return _Passed(self.paths, totals, self.longest + long, self.shortest + long)
+        return _Passed(self.paths, totals, self.longest + long, self.shortest + long, self.mean + long)
 
 
 def _joined(parts: Sequence[_Passed]) -> _Passed:
@@ -48,6 +50,7 @@ def _joined(parts: Sequence[_Passed]) -> _Passed:
         {name: sum(part.totals.get(name, 0.0) for part in parts) for name in names},
         max(part.longest for part in parts),
         min(part.shortest for part in parts),
+        sum(part.mean for part in parts) / len(parts),
     )
 
 

@@ -30,11 +30,13 @@ def test_operations_and_paths_are_counted() -> None:
         "average pooling on a path": pytest.approx(1.0),
         "longest path": 11.0,
         "shortest path": 9.0,
+        "mean path": pytest.approx(10.0),
     }
 
 
-def test_a_shortcut_shortens_the_shortest_path() -> None:
+def test_a_shortcut_shortens_the_shortest_and_the_mean_path() -> None:
     found = structure.read(spaces.build(SPACE, SPACE.parse(SHORTCUT), FAST, 0), INPUTS)
     # The way past each of three cells has no convolution.
     assert (found["longest path"], found["shortest path"]) == (11.0, 3.0)
     assert found["conv 3 on a path"] == pytest.approx(1 + 3 * 1 + 2)
+    assert found["mean path"] == pytest.approx(10.0 - 3 * 1)
