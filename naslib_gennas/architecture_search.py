@@ -244,6 +244,7 @@ def search(
     bounds = tuple(constraints.parse(bound) if isinstance(bound, str) else bound for bound in constraint)
     table = truths.find(truth, found_space)
     final_proxy = _final_proxy(found_space, proxy, chosen, finalists)
+    judge = None if final_proxy is None else finals.judge(found_space, proxy, chosen.profile)
     looking = budget if budget is None or final_proxy is None else budget * finals.TIME_SHARE
     settings = {
         "space": found_space.name,
@@ -301,7 +302,9 @@ def search(
             if final_proxy is not None:
                 count = max(1, len(run.steps) // finals.SHARE) if finalists is None else finalists
                 left = math.inf if budget is None else budget - courses[label].wall_seconds
-                for course, step in _final(courses[label], count, left, found_space, table, final_proxy, final_score):
+                for course, step in _final(
+                    courses[label], count, left, found_space, table, final_proxy, judge, final_score
+                ):
                     courses[label], best_so_far = course, course.best
                     assert best_so_far is not None
                     progress("finalists", step, best_so_far, len(course.finalists))
@@ -334,13 +337,14 @@ def _final(
     space: SearchSpace[Any],
     table: Optional[Truth],
     proxy: Proxy,
+    judge: Optional[Proxy],
     score: Callable[[Iterator[Any], Proxy], Iterator[Record]],
 ) -> Iterator[Tuple[Course, Step]]:
     """Let the best of a course race for `left` seconds; gives the course after each score, and the best finalist."""
     started = time.perf_counter()
     steps = {step.id: step for step in course.steps}
     chosen = finals.entrants(((one.id, space.parse(one.arch), one.score) for one in course.steps), space, count)
-    for found in finals.race(chosen, space, table, proxy, score, started + left):
+    for found in finals.race(chosen, space, table, proxy, score, started + left, judge=judge):
         made = dataclasses.replace(course, finalists=tuple(found), final_seconds=time.perf_counter() - started)
         yield made, steps[found[0].id]
 

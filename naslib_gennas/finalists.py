@@ -8,11 +8,12 @@ of their own, and the search returns the best of these.
 Deep networks cost several times as much as small ones, so it is a race by successive halving (arXiv:1502.07943): all
 are trained for a part of the steps, the better half goes on to twice as many, and so on up to all of them. Those that
 are promoted go on with their training, they do not start again. How rarely the best one is lost on the way is in
-docs/search.md.
+docs/search.md. Among the few that reach the end, `gennas-plus` has as much to say as the last loss.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import tempfile
 import time
@@ -22,6 +23,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 
 import numpy as np
 
+from naslib_gennas import proxies
 from naslib_gennas.engine import Record
 from naslib_gennas.errors import InputError
 from naslib_gennas.profiles import Profile
@@ -40,6 +42,11 @@ TIME_SHARE = 2 / 3
 STEPS = 24
 # In the last rung the search's own score counts, too, half as much: it errs differently (docs/search.md).
 BEFORE = 0.5
+#: So many of the last rung are scored by `gennas-plus`, too.
+JUDGED = 12
+# What is raced by where the search's own score is made of several trainings.
+RACED = "gennas-combo"
+SEVERAL = ("gennas-plus", "gennas-fewshot")
 # Before so many steps for each norm in a row, the loss of a deep network says nothing or the opposite (docs/search.md).
 FIRST_RUNG = 0.5
 
@@ -57,6 +64,7 @@ class Finalist:
         truth: its true value, where the truth has one.
         status, reason: as in `engine.Record`.
         seconds: core-seconds of its final scores.
+        judged: the score that the judge gave it (see `judge`); None: it was not asked.
     """
 
     id: int
@@ -68,6 +76,7 @@ class Finalist:
     status: str
     reason: str
     seconds: float
+    judged: Optional[float] = None
 
 
 def profile_for(space: SearchSpace[Any], profile: Profile) -> Profile:
@@ -99,10 +108,24 @@ def deep_proxy(space: SearchSpace[Any], proxy: Union[str, Proxy, None], profile:
     """
     size = profile_for(space, profile)
     if not isinstance(proxy, Proxy):
-        return proxy_for(space, proxy, size)
+        several = proxy is not None and proxy.startswith(SEVERAL) and size != profile
+        return proxy_for(space, RACED if several else proxy, size)
     if size != profile:
         raise InputError(f"proxy '{proxy.name}' has a profile of its own; finalists need the name of a proxy")
     return proxy
+
+
+def judge(space: SearchSpace[Any], proxy: Union[str, Proxy, None], profile: Profile) -> Optional[Proxy]:
+    """Who is asked about those that reach the last rung: `gennas-plus` at the search's profile, or the search's own
+    proxy where that is `gennas-plus` with labels; nobody where the search is by another kind of score.
+
+    Args:
+        proxy, profile: the search's.
+    """
+    name = proxy_for(space, proxy).name
+    if isinstance(proxy, Proxy) or not name.startswith("gennas-") or profile_for(space, profile) == profile:
+        return None
+    return proxies.get(name if name.startswith(SEVERAL) else "gennas-plus", profile)
 
 
 def seed_for(seed: int) -> int:
@@ -135,12 +158,14 @@ def race(
     score: Callable[[Iterator[Any], Proxy], Iterator[Record]],
     until: float,
     best: int = 1,
+    judge: Optional[Proxy] = None,
 ) -> Iterator[List[Finalist]]:
     """Score the chosen architectures anew, in rungs; gives the finalists, the best first, after every score.
 
     Who got further is better, and of those who got as far the one with the higher final score; in the last rung, with
-    the higher sum of the standardised final score and half of the standardised score of the search. A rung that is not
-    begun in time for all is gone through from the best one down.
+    the higher sum of the standardised final score and half of the standardised score of the search. The best `JUDGED`
+    of these are asked the judge about: their order is that of the sum of its score and the final one, both
+    standardised. A rung that is not begun in time for all is gone through from the best one down.
 
     Args:
         chosen: the id, the architecture and the search's score of each (see `entrants`).
@@ -148,6 +173,7 @@ def race(
         score: scores architectures as `engine.score_many` does.
         until: what `time.perf_counter` may say at the latest when a score is begun.
         best: how many of the best matter: at least twice as many stay in the race.
+        judge: see `judge`; None: nobody is asked.
     """
     found: Dict[int, Finalist] = {}
     with tempfile.TemporaryDirectory(prefix="gennas-race-") as folder:
@@ -155,14 +181,17 @@ def race(
         rungs = [proxy] if proxy.rungs is None or depth is None else proxy.rungs(Path(folder), FIRST_RUNG * depth)
         alive = list(range(len(chosen)))
 
-        def begun() -> Iterator[Any]:
-            for place in alive:
+        def begun(places: Sequence[int]) -> Iterator[Any]:
+            for place in places:
                 if time.perf_counter() >= until:
                     return
                 yield chosen[place][1]
 
+        def standing() -> List[Finalist]:
+            return _ordered([found[place] for place in sorted(found)], len(rungs))
+
         for rung, cut in enumerate(rungs, start=1):
-            for record in score(begun(), cut):
+            for record in score(begun(alive), cut):
                 place = alive[record.index]
                 number, arch, before = chosen[place]
                 value = None if table is None else table.of(space, arch)
@@ -178,20 +207,39 @@ def race(
                     record.reason,
                     spent + record.seconds,
                 )
-                yield _ordered([found[number] for number in sorted(found)], len(rungs))
+                yield standing()
             passed = [p for p in alive if p in found and found[p].rung == rung and found[p].status == "ok"]
             passed.sort(key=lambda place: -found[place].final_score)
             alive = passed[: max(2 * best, -(-len(alive) // 2))]
+    if judge is None:
+        return
+    places = {one[0]: place for place, one in enumerate(chosen)}
+    last = [places[one.id] for one in standing() if one.rung == len(rungs) and one.status == "ok"]
+    last = last[: max(2 * best, JUDGED)]
+    for record in score(begun(last), judge):
+        one = found[last[record.index]]
+        judged = record.score if record.status == "ok" else None
+        found[last[record.index]] = dataclasses.replace(one, judged=judged, seconds=one.seconds + record.seconds)
+        yield standing()
 
 
 def _ordered(found: Sequence[Finalist], rungs: int) -> List[Finalist]:
     # What diverged or failed has shown nothing, however far it got.
     last = [one for one in found if one.rung == rungs and one.status == "ok"]
-    sums = _standardised([one.final_score for one in last]) + BEFORE * _standardised([one.score for one in last])
-    standing = {one.id: value for one, value in zip(last, sums)}
+    asked = [one for one in last if one.judged is not None]
+    others = [one for one in last if one.judged is None]
+    values = {}
+    for group, second, weight in (
+        (asked, [one.judged or 0.0 for one in asked], 1.0),
+        (others, [one.score for one in others], BEFORE),
+    ):
+        sums = _standardised([one.final_score for one in group]) + weight * _standardised(second)
+        values.update({one.id: value for one, value in zip(group, sums)})
 
-    def place(one: Finalist) -> Tuple[int, float]:
-        return (-one.rung, -standing.get(one.id, one.final_score)) if one.status == "ok" else (0, -one.score)
+    def place(one: Finalist) -> Tuple[int, bool, float]:
+        if one.status != "ok":
+            return 0, True, -one.score
+        return -one.rung, one.judged is None, -values.get(one.id, one.final_score)
 
     return sorted(found, key=place)
 

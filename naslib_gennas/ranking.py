@@ -218,7 +218,8 @@ def rank(
                 scored = ((index, found.parse(row.arch), row.score) for index, row in rows)
                 entrants = finals.entrants(scored, found, count)
                 final_score = functools.partial(score, seed=finals.seed_for(seed))
-                for raced in finals.race(entrants, found, table, final_proxy, final_score, math.inf, best):
+                judge = finals.judge(found, proxy, chosen.profile)
+                for raced in finals.race(entrants, found, table, final_proxy, final_score, math.inf, best, judge):
                     finalists = raced
         except KeyboardInterrupt:
             raise Interrupted(ranking(complete=False)) from None

@@ -71,14 +71,14 @@ def test_a_training_goes_on_from_its_file_and_does_without_it(tmp_path):
     assert regression(arch, SIZE, tmp_path / "absent" / "state").trace == straight.trace
 
 
-def run(archs, proxy, until=math.inf, best=1, called=None):
+def run(archs, proxy, until=math.inf, best=1, called=None, judge=None):
     def score(listed, cut):
         if called is not None:
-            called.append(cut.profile.steps)
+            called.append(cut.name if cut is judge else cut.profile.steps)
         return engine.score_many(SPACE, listed, cut, seed=0, workers=1)
 
     chosen = [(number, arch, -float(number)) for number, arch in enumerate(archs)]
-    return list(finalists.race(chosen, SPACE, None, proxy, score, until, best))
+    return list(finalists.race(chosen, SPACE, None, proxy, score, until, best, judge))
 
 
 def in_order(last):
@@ -112,6 +112,42 @@ def test_a_deeper_space_trains_for_longer_and_looks_later(tmp_path):
         least = finalists.FIRST_RUNG * space.norm_depth(space.size(proxy.profile))
         steps[name] = [cut.profile.steps for cut in proxy.rungs(tmp_path, least)]
     assert steps == {"nasbench201": [3, 6, 12, 24], "nasbench101": [30, 60], "darts": [60]}
+
+
+def test_the_judge_is_asked_about_the_best_of_the_last_rung(monkeypatch):
+    monkeypatch.setattr(finalists, "JUDGED", 2)
+    archs, proxy, judge, called = sample(9), proxies.get("gennas-combo", SIZE), proxies.get("params", SIZE), []
+    before = run(archs, proxy)[-1]
+    states = run(archs, proxy, called=called, judge=judge)
+    assert called == [4, 8, 16, "params"] and len(states) == 9 + 5 + 3 + 2
+    found = states[-1]
+    assert {one.id for one in found[:2]} == {one.id for one in before[:2]}
+    scores = {record.index: record.score for record in engine.score_many(SPACE, archs, judge, seed=0, workers=1)}
+    assert [one.judged for one in found[:2]] == [scores[one.id] for one in found[:2]]
+    assert [one.judged for one in found[2:]] == [None] * 7
+    assert [one.id for one in found[2:]] == [one.id for one in before[2:]]
+
+
+def test_the_judge_counts_as_much_as_the_final_score():
+    archs, proxy, judge = sample(6), proxies.get("gennas-combo", SIZE), proxies.get("params", SIZE)
+    found = run(archs, proxy, best=3, judge=judge)[-1]
+    last = [one for one in found if one.rung == 3]
+    assert len(last) == 6 and all(one.judged is not None for one in last)
+    sums = zscore([one.final_score for one in last]) + zscore([one.judged for one in last])
+    assert list(sums) == sorted(sums, reverse=True)
+
+
+def test_who_judges_whom():
+    fast = profiles.get("fast")
+    assert finalists.judge(SPACE, None, fast).name == "gennas-plus"
+    assert finalists.judge(SPACE, "gennas-search-N", fast).profile == fast
+    # A score of several trainings races by one, and has the last word itself.
+    assert finalists.deep_proxy(SPACE, "gennas-plus", fast).name == "gennas-combo"
+    assert finalists.judge(SPACE, "gennas-plus", fast).name == "gennas-plus"
+    assert finalists.judge(SPACE, "synflow", fast) is None
+    # At full depth from the start nothing is raced.
+    assert finalists.judge(SPACE, None, PAPER) is None
+    assert finalists.judge(spaces.get("nasbenchnlp"), None, fast) is None
 
 
 def test_at_least_twice_as_many_as_matter_reach_the_end():

@@ -123,7 +123,8 @@ class GenNASRegularizedEvolution(MetaOptimizer):
         score = functools.partial(
             engine.score_many, space, inputs=settings.inputs, seed=finals.seed_for(self.seed), workers=1
         )
-        for found in finals.race(entrants, space, None, finals.deep_proxy(space, name, profile), score, math.inf):
+        deep, judge = finals.deep_proxy(space, name, profile), finals.judge(space, name, profile)
+        for found in finals.race(entrants, space, None, deep, score, math.inf, judge=judge):
             self.finalists = found
         logger.info("gennas: %d finalists raced; the winner is %s", len(self.finalists), self._incumbent().genome)
 
