@@ -164,6 +164,7 @@ def plot(asked: argparse.Namespace) -> None:
                 axis.step(*zip(*front), where="post", color="tab:blue", linewidth=0.8, linestyle="--")
             axis.set_xscale("log")
             axis.xaxis.set_minor_formatter(NullFormatter())
+            axis.margins(x=0.2)  # names stand to the right of their points
             axis.set_title(f"{space}, {column}, n up to {most}", fontsize=10)
             axis.set_xlabel("core-seconds an architecture")
             axis.set_ylabel("Spearman rho")

@@ -234,12 +234,13 @@ def _ordered(found: Sequence[Finalist], rungs: int) -> List[Finalist]:
         (others, [one.score for one in others], BEFORE),
     ):
         sums = _standardised([one.final_score for one in group]) + weight * _standardised(second)
-        values.update({one.id: value for one, value in zip(group, sums)})
+        # Of two that are liked by one each, the sums differ by rounding alone: then the final score decides.
+        values.update({one.id: round(value, 9) for one, value in zip(group, sums)})
 
-    def place(one: Finalist) -> Tuple[int, bool, float]:
+    def place(one: Finalist) -> Tuple[int, bool, float, float]:
         if one.status != "ok":
-            return 0, True, -one.score
-        return -one.rung, one.judged is None, -values.get(one.id, one.final_score)
+            return 0, True, -one.score, 0.0
+        return -one.rung, one.judged is None, -values.get(one.id, 0.0), -one.final_score
 
     return sorted(found, key=place)
 
