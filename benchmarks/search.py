@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--profile", default=None)
     parser.add_argument("--evaluations", type=int, default=450)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--finalists", type=int, help="how many; None: a tenth of the evaluations")
+    parser.add_argument("--finalists", type=int, help="how many; None: a fifth of the evaluations")
     parser.add_argument("--no-control", action="store_true", help="without random search")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--store", type=Path)

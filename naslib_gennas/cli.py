@@ -598,7 +598,7 @@ def search(
         typer.Option(
             "--finalists",
             help="So many of the best are scored anew at the space's full depth; 0: none.",
-            show_default="a tenth of the evaluations",
+            show_default="a fifth of the evaluations",
         ),
     ] = None,
     nu: Annotated[
