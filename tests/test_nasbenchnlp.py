@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+import naslib_gennas
 from naslib_gennas import engine, profiles, proxies, spaces, tasks
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.recurrent import RecurrentLayer
@@ -396,3 +397,10 @@ def test_small_networks_already_rank_the_authors_recipes_as_the_authors_losses_d
     ours = [scored(SPACE.parse(recipes[entry["id"]]), 0, "nlp-search", profile).loss for entry in reference]
     theirs = [entry["nlp_search_losses"][-1] for entry in reference]
     assert spearmanr(ours, theirs)[0] > 0.8
+
+
+def test_an_aggregate_scores_recurrent_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # where its reference sample is kept
+    arch = SPACE.sample(np.random.default_rng(0))
+    found = naslib_gennas.score(SPACE, arch, "ranksum:params+l2_norm", profile=SMALL)
+    assert found.status == "ok", found.reason
