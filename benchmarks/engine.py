@@ -21,12 +21,12 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 
-from naslib_gennas import engine, images, proxies, sampling, spaces
+from naslib_gennas import engine, proxies, sampling, spaces
 
 
 def plain(space: Any, archs: List[Any], proxy: Any) -> float:
     """Seconds that a plain loop takes."""
-    batch = images.load("photos", proxy.images, proxy.profile.resolution)
+    batch = proxy.batch("cnn", "photos")
     started = time.perf_counter()
     for arch in archs:
         proxy.measure(spaces.build(space, arch, proxy.profile, 0), batch.clone(), 0)

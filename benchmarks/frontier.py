@@ -26,7 +26,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 import numpy as np
 import torch
 
-from naslib_gennas import images, profiles, proxies, spaces
+from naslib_gennas import profiles, proxies, spaces
 
 #: How many architectures of a benchmark's sample settings are chosen on, and figures reported on.
 SUBSETS = {"nasbench201": (150, 300), "nasbench101": (120, 300), "nasbenchnlp": (100, 200)}
@@ -126,7 +126,7 @@ def score(arguments: argparse.Namespace) -> None:
             profile = profile.replace(**values)
     proxy = proxies.get(arguments.proxy, profile)
     name = arguments.name or " ".join([arguments.proxy, arguments.profile or "", *arguments.set]).strip()
-    batch = images.load(arguments.inputs.replace("DATA", str(arguments.data)), proxy.images, proxy.profile.resolution)
+    batch = proxy.batch(space.kind, arguments.inputs.replace("DATA", str(arguments.data)))
     rows = subset(arguments.space, arguments.subset, arguments.data)[: arguments.n]
     done = {(row["space"], row["subset"], row["name"], row["seed"], row["arch"]) for row in read(Path(arguments.out))}
     with open(arguments.out, "a") as out:

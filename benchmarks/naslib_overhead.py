@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from naslib_gennas import images, proxies, spaces
+from naslib_gennas import proxies, spaces
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.plugin import benchmark as benchmarks
 from naslib_gennas.plugin import compat, predictors, zc
@@ -49,7 +49,7 @@ def agreement(arguments: argparse.Namespace) -> Dict[str, Any]:
     table = benchmarks.load("nasbench201", "cifar10", arguments.truth)
     specs = table.sample(arguments.count, 0)
     proxy = proxies.get("gennas-combo", arguments.profile)
-    batch = images.load("photos", proxy.images, proxy.profile.resolution)
+    batch = proxy.batch("cnn", "photos")
     native = []
     for spec in specs:
         arch = table.space.to_native(spec)
@@ -128,7 +128,7 @@ def overhead(arguments: argparse.Namespace) -> Dict[str, Any]:
     falls on both. What a run makes once (the search space, the batch, the targets) is made before the clock starts.
     """
     proxy = proxies.get("gennas-combo", arguments.profile)
-    batch = images.load("photos", proxy.images, proxy.profile.resolution)
+    batch = proxy.batch("cnn", "photos")
     space = NaslibSpace("nasbench201", "graph")
     scorers = {name: GraphScorer(Settings(profile=arguments.profile, network=name)) for name in ("graph", "native")}
     quick = proxies.get("gennas-combo", proxy.profile.replace(steps=1))

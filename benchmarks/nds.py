@@ -20,7 +20,7 @@ from typing import Any, Dict, List
 
 import numpy as np
 
-from naslib_gennas import images, profiles, proxies, spaces
+from naslib_gennas import profiles, proxies, spaces
 from naslib_gennas.spaces.base import build
 from naslib_gennas.spaces.nds import CellNet
 
@@ -71,7 +71,7 @@ def measure(name: str, text: str, profile: profiles.Profile) -> Dict[str, Any]:
     torch.set_num_threads(1)
     space = spaces.get(name)
     proxy = proxies.get("gennas-combo", profile)
-    inputs = images.load("photos", proxy.images, profile.resolution)
+    inputs = proxy.batch("cnn", "photos")
     arch = space.parse(text)
     reason = space.untrainable(arch)
     network = build(space, arch, profile, 0)

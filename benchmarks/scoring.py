@@ -24,7 +24,7 @@ from typing import Any, Dict, List
 
 import torch
 
-from naslib_gennas import engine, images, profiles, proxies, regression, report, sampling, spaces, tasks
+from naslib_gennas import engine, profiles, proxies, regression, report, sampling, spaces, tasks
 from naslib_gennas.flat_sgd import FlatSGD
 from naslib_gennas.metrics import spearman
 
@@ -36,7 +36,7 @@ def against_reference(options: argparse.Namespace) -> Dict[str, Any]:
     """Score the architectures of the reference file, one thread, one after another."""
     space = spaces.get(options.space)
     proxy = proxies.get(options.proxy, profiles.get(options.profile))
-    batch = images.load(str(options.reference / "authors_input_batch.npy"), proxy.images, proxy.profile.resolution)
+    batch = proxy.batch("cnn", str(options.reference / "authors_input_batch.npy"))
     content = json.loads((options.reference / f"authors_{options.space}.json").read_text(encoding="utf-8"))
     rows = content["architectures"][: options.n]
     key, second = LOSSES[options.proxy]
@@ -104,7 +104,7 @@ def share(options: argparse.Namespace) -> Dict[str, Any]:
     space = spaces.get(options.space)
     proxy = proxies.get(options.proxy, profiles.get(options.profile))
     task = tasks.get(options.proxy[len("gennas-") :])
-    batch = images.load("photos", proxy.images, proxy.profile.resolution)
+    batch = proxy.batch("cnn", "photos")
     drawn = sampling.draw(space, 2 * options.n, options.seed)
     archs = [arch for arch in drawn if space.untrainable(arch) is None][: options.n]
     whole, alone = [], []

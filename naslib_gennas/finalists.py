@@ -226,13 +226,12 @@ def race(
 def _ordered(found: Sequence[Finalist], rungs: int) -> List[Finalist]:
     # What diverged or failed has shown nothing, however far it got.
     last = [one for one in found if one.rung == rungs and one.status == "ok"]
-    asked = [one for one in last if one.judged is not None]
-    others = [one for one in last if one.judged is None]
-    values = {}
-    for group, second, weight in (
-        (asked, [one.judged or 0.0 for one in asked], 1.0),
-        (others, [one.score for one in others], BEFORE),
+    values: Dict[int, float] = {}
+    for group, weight in (
+        ([one for one in last if one.judged is not None], 1.0),
+        ([one for one in last if one.judged is None], BEFORE),
     ):
+        second = [one.score if one.judged is None else one.judged for one in group]
         sums = _standardised([one.final_score for one in group]) + weight * _standardised(second)
         # Of two that are liked by one each, the sums differ by rounding alone: then the final score decides.
         values.update({one.id: round(value, 9) for one, value in zip(group, sums)})

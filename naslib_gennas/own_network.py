@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 import torch
 from torch import nn
 
-from naslib_gennas import images, proxies
+from naslib_gennas import proxies
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.profiles import Profile
@@ -90,7 +90,7 @@ def score_network(
         raise InputError(f"proxy '{chosen.name}' does not score networks that take images")
     if count < 1:
         raise InputError(f"count is {count}; it takes a whole number from 1 up")
-    batch = images.load(inputs or chosen.inputs, chosen.images, chosen.profile.resolution).to(device)
+    batch = chosen.batch("cnn", inputs).to(device)
     # Dropout and the like draw from the global generators, which are the caller's.
     with isolated(derive(seed, "network")):
         network = copy.deepcopy(module).to(device)

@@ -16,7 +16,7 @@ from naslib_gennas.proxies.meco import meco
 from naslib_gennas.proxies.swap import swap
 from naslib_gennas.proxies.zen import zen
 from naslib_gennas.randomness import derive
-from naslib_gennas.regression import Regression, regress
+from naslib_gennas.regression import regress
 from naslib_gennas.sequence_regression import regress_sequences
 
 #: The proxy tasks that a network is trained on, each from the same initial weights, onto signals of its own drawing.
@@ -54,20 +54,28 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
     }
 
     def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
-        return (_recurrent if inputs.dim() == 2 else _convolutional)(network, inputs, chosen, seed)
+        recurrent = inputs.dim() == 2
+        names = SEQUENCE_TASKS if recurrent else TASKS[: max(1, round(STEPS / chosen.steps_for(network.norm_depth)))]
+        train = regress_sequences if recurrent else regress
+        losses: List[float] = []
+        for index, name in enumerate(names):
+            # The first training is that of the plain proxy of its task.
+            drawn = derive(seed, "plus", index) if index else seed
+            result = train(copy.deepcopy(network), inputs, tasks.get(name), chosen, drawn)
+            if not math.isfinite(result.loss):
+                return Score(-math.inf, "diverged", f"training {index + 1}, on {name}: {result.reason}")
+            losses.append(result.loss)
+        # A good recurrent cell learns all of them: the worst says more than the mean.
+        if recurrent:
+            return Score(-max(losses), details={"regressions": losses})
+        return _with_untrained(losses, network, inputs, seed)
 
     sequences = chosen.sequences or tasks.get(SEQUENCE_TASKS[0]).batch_size
     return Proxy("gennas-plus", measure, chosen, chosen.images or 16, settings, ("cnn", "rnn"), sequences=sequences)
 
 
-def _convolutional(network: StagedNetwork, inputs: torch.Tensor, profile: Profile, seed: int) -> Score:
-    losses: List[float] = []
-    count = max(1, round(STEPS / profile.steps_for(network.norm_depth)))
-    for index, name in enumerate(TASKS[:count]):
-        result = regress(copy.deepcopy(network), inputs, tasks.get(name), profile, _seed(seed, index))
-        if not math.isfinite(result.loss):
-            return _diverged(index, name, result)
-        losses.append(result.loss)
+def _with_untrained(losses: List[float], network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+    """Minus the mean loss, plus what the network shows before it is trained."""
     untrained = {
         "meco": float(meco(copy.deepcopy(network).train(), inputs, seed)),
         "zen": float(zen(copy.deepcopy(network).train(), inputs, seed)),
@@ -87,26 +95,6 @@ def _convolutional(network: StagedNetwork, inputs: torch.Tensor, profile: Profil
     }
     value = sum(WEIGHTS[name] * part for name, part in parts.items()) - sum(losses) / len(losses)
     return Score(value, details={"regressions": losses, **untrained, **paths})
-
-
-def _recurrent(network: StagedNetwork, inputs: torch.Tensor, profile: Profile, seed: int) -> Score:
-    losses: List[float] = []
-    for index, name in enumerate(SEQUENCE_TASKS):
-        result = regress_sequences(copy.deepcopy(network), inputs, tasks.get(name), profile, _seed(seed, index))
-        if not math.isfinite(result.loss):
-            return _diverged(index, name, result)
-        losses.append(result.loss)
-    # A good cell learns all of them: the worst says more than the mean.
-    return Score(-max(losses), details={"regressions": losses})
-
-
-def _seed(seed: int, index: int) -> int:
-    # The first training is that of the plain proxy of its task.
-    return derive(seed, "plus", index) if index else seed
-
-
-def _diverged(index: int, name: str, result: Regression) -> Score:
-    return Score(-math.inf, "diverged", f"training {index + 1}, on {name}: {result.reason}")
 
 
 def _patterns(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
