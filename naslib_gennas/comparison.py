@@ -287,7 +287,7 @@ def _score(
     """All scores of one proxy; one that cannot score the space is a column that says why."""
     settings = {
         "profile": {key: value for key, value in dataclasses.asdict(chosen.profile).items() if value is not None},
-        "images": chosen.images,
+        "images": chosen.count(space.kind),
         "inputs": inputs or chosen.inputs,
         **chosen.settings,
     }

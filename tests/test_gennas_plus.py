@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import naslib_gennas
-from naslib_gennas import images, proxies, spaces
+from naslib_gennas import comparison, images, proxies, spaces
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.profiles import FAST
 
@@ -103,6 +103,9 @@ def test_a_recurrent_cell_is_as_good_as_the_worst_of_its_three_trainings():
     assert losses[0] == -naslib_gennas.score(space, arch, "gennas-nlp-search", profile=profile).score
     assert len(set(losses)) == 3 and plus.score == -max(losses)
     assert proxies.get("gennas-plus", profile).batch("rnn").shape == (profile.sequences, 0)
+    # A report says how many sequences there were, not images.
+    compared = comparison.compare(space, ["gennas-plus"], 1, profile=profile, workers=1, truth=None)
+    assert compared.columns[0].settings["images"] == profile.sequences != profile.images
 
 
 def test_a_score_is_the_same_again_and_another_with_another_seed():

@@ -80,6 +80,10 @@ class Proxy:
     rungs: Optional[Callable[[Path, float], List[Proxy]]] = None
     sequences: Optional[int] = None
 
+    def count(self, kind: str) -> int:
+        """Images in the input batch for networks of a kind ("cnn"), or sequences ("rnn")."""
+        return self.sequences or self.images if kind == "rnn" else self.images
+
     def batch(self, kind: str, inputs: Optional[str] = None) -> torch.Tensor:
         """The input batch for networks of a kind: (images, 3, height, width), or (sequences, 0) for recurrent ones.
 
@@ -90,8 +94,8 @@ class Proxy:
             inputs: see `images.load`; None: the proxy's own.
         """
         if kind == "rnn":
-            return torch.empty(self.sequences or self.images, 0)
-        return images.load(inputs or self.inputs, self.images, self.profile.resolution)
+            return torch.empty(self.count(kind), 0)
+        return images.load(inputs or self.inputs, self.count(kind), self.profile.resolution)
 
     def score(self, network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
         """Score a copy of `network`: the caller's network, its weights and its mode stay as they were."""
