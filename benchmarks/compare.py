@@ -26,8 +26,12 @@ import torch
 from frontier import subset
 from matplotlib.ticker import NullFormatter
 
-from naslib_gennas import aggregation, engine, metrics, report, spaces
-from naslib_gennas.store import Store
+from naslib_gennas import spaces
+from naslib_gennas.proxies import aggregation
+from naslib_gennas.scoring import engine
+from naslib_gennas.scoring.store import Store
+from naslib_gennas.studies import plots
+from naslib_gennas.truth import metrics
 
 CNN = (
     "gennas-combo,gennas-plus,params,flops,l2_norm,synflow,logsynflow,jacob_cov,naswot,grad_norm,snip,fisher,plain,epe_nas,zen,zico,"
@@ -135,7 +139,7 @@ def line(name: str, records: List[engine.Record], rows: List[Dict[str, Any]], co
 
 def plot(asked: argparse.Namespace) -> None:
     """Cost against rho, a panel a space (its first data set): what no other beats at its cost is named and joined."""
-    made, axes = report.figure(4.6, 3.8, 2, 3)
+    made, axes = plots.figure(4.6, 3.8, 2, 3)
     with Store(asked.out / "scores.sqlite") as store:
         for axis, (space, (most, usual, columns)) in zip(axes.ravel(), SPACES.items()):
             rows = subset(space, "report", asked.data)[:most]
@@ -171,7 +175,7 @@ def plot(asked: argparse.Namespace) -> None:
             axis.grid(alpha=0.3)
     for axis in axes.ravel()[len(SPACES) :]:
         axis.set_axis_off()
-    print(report.save(made, asked.out / "proxies.png"))
+    print(plots.save(made, asked.out / "proxies.png"))
 
 
 def two(estimate: metrics.Estimate) -> str:

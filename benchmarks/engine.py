@@ -21,7 +21,9 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 
-from naslib_gennas import engine, proxies, sampling, spaces
+from naslib_gennas import proxies, spaces
+from naslib_gennas.scoring import engine
+from naslib_gennas.truth import sampling
 
 
 def plain(space: Any, archs: List[Any], proxy: Any) -> float:

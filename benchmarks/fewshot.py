@@ -1,8 +1,8 @@
 """`gennas-fewshot` from 10, 20 and 50 labels, beside every single proxy and NASLib's predictors with the same labels.
 
-    python benchmarks/fewshot.py describe --data FOLDER --out OUT [--space SPACE]
-    python benchmarks/fewshot.py rivals --data FOLDER --out OUT [--space SPACE]    # with NASLib on the import path
-    python benchmarks/fewshot.py report --data FOLDER --out OUT [--space SPACE] [--scores SCORES.sqlite]
+    python benchmarks/ranker.py describe --data FOLDER --out OUT [--space SPACE]
+    python benchmarks/ranker.py rivals --data FOLDER --out OUT [--space SPACE]    # with NASLib on the import path
+    python benchmarks/ranker.py report --data FOLDER --out OUT [--space SPACE] [--scores SCORES.sqlite]
 
 Tested on the subset `report` of benchmarks/frontier.py, on which nothing was chosen; labels are drawn from up to 300
 other architectures of the benchmark's sample, none of them isomorphic to a tested one, ten times. `describe` appends
@@ -26,9 +26,12 @@ import torch
 from compare import SPACES
 from frontier import read, subset
 
-from naslib_gennas import fewshot, images, metrics, profiles, spaces
-from naslib_gennas.labels import rho
-from naslib_gennas.store import Store
+from naslib_gennas import spaces
+from naslib_gennas.proxies import ranker as rankers
+from naslib_gennas.regression import batches, profiles
+from naslib_gennas.scoring.store import Store
+from naslib_gennas.truth import metrics
+from naslib_gennas.truth.labels import rho
 
 POOL, REPEATS, LABELS = 300, 10, (10, 20, 50)
 #: The spaces that are compared, and what NASLib calls those whose architectures its predictors encode.
@@ -66,7 +69,7 @@ def draws(rows: Sequence[Dict[str, Any]], dataset: str) -> Iterator[List[Dict[st
 def describe(asked: argparse.Namespace) -> None:
     profile = profiles.get()
     assert profile.images is not None
-    batch = images.load("photos", profile.images, profile.resolution)
+    batch = batches.load("photos", profile.images, profile.resolution)
     path = asked.out / "features.jsonl"
     done = {(row["space"], row["arch"]) for row in read(path)}
     for space in asked.space or NASLIB:
@@ -77,7 +80,7 @@ def describe(asked: argparse.Namespace) -> None:
             arch, start = found.parse(row["arch"]), time.process_time()
             features: Optional[Dict[str, float]] = None
             if not found.untrainable(arch):
-                score = fewshot.describe(spaces.build(found, arch, profile, 0), batch, 0, profile)
+                score = rankers.describe(spaces.build(found, arch, profile, 0), batch, 0, profile)
                 features = dict(score.details) if score.status == "ok" else None
             line = {"space": space, "arch": row["arch"], "seconds": time.process_time() - start, "features": features}
             with open(path, "a") as file:
@@ -87,7 +90,7 @@ def describe(asked: argparse.Namespace) -> None:
 def rivals(asked: argparse.Namespace) -> None:
     """NASLib's predictors, trained on 20 labels and tested as ours."""
     from naslib_gennas.plugin import compat, predictors
-    from naslib_gennas.spaces.naslib_graph import NaslibSpace, cell_101, spec_101
+    from naslib_gennas.plugin.naslib_graph import NaslibSpace, cell_101, spec_101
 
     compat.require_naslib()
     from naslib import utils
@@ -171,7 +174,7 @@ def lines(
 ) -> Iterator[str]:
     rows = [row for row in rows if row["truth"].get(dataset) is not None]
     truth, known = [row["truth"][dataset] for row in rows], [features[space, row["arch"]] for row in rows]
-    plain = [entry[fewshot.PRIOR] if entry else -math.inf for entry in known]
+    plain = [entry[rankers.PRIOR] if entry else -math.inf for entry in known]
     free = rho(plain, truth)
     estimate = metrics.spearman(plain, truth)
     yield f"| gennas-plus | 0 | {free:.3f} [{estimate.low:.3f}, {estimate.high:.3f}] | | | | |"
@@ -180,7 +183,7 @@ def lines(
         for drawn in draws(others, dataset):
             usable = [row for row in drawn[:count] if features[space, row["arch"]]]
             values = [row["truth"][dataset] for row in usable]
-            ranker = fewshot.fit([features[space, row["arch"]] for row in usable], values)
+            ranker = rankers.fit([features[space, row["arch"]] for row in usable], values)
             predictions = iter(ranker.predict([entry for entry in known if entry]))
             orders.append([next(predictions) if entry else -math.inf for entry in known])
         yield _line("gennas-fewshot", count, [rho(order, truth) for order in orders], free, gain(orders, plain, truth))

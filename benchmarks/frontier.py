@@ -26,7 +26,8 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 import numpy as np
 import torch
 
-from naslib_gennas import profiles, proxies, spaces
+from naslib_gennas import proxies, spaces
+from naslib_gennas.regression import profiles
 
 #: How many architectures of a benchmark's sample settings are chosen on, and figures reported on.
 SUBSETS = {"nasbench201": (150, 300), "nasbench101": (120, 300), "nasbenchnlp": (100, 200)}

@@ -17,8 +17,9 @@ import torch
 from frontier import subset
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from naslib_gennas import images, profiles, spaces, tasks
-from naslib_gennas.regression import regress
+from naslib_gennas import spaces
+from naslib_gennas.regression import batches, profiles, tasks
+from naslib_gennas.regression.maps import regress
 
 NOTHING = ("aten::detach", "aten::empty", "aten::empty_like", "aten::empty_strided", "aten::set_", "aten::new_empty")
 
@@ -44,7 +45,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     space, profile = spaces.get(options.space), profiles.get(options.profile)
-    batch = images.load("photos", profile.images or 16, profile.resolution)
+    batch = batches.load("photos", profile.images or 16, profile.resolution)
     archs = [space.parse(row["arch"]) for row in subset(options.space, "report", options.data)]
     counts, steps = [], 0
     for arch in [arch for arch in archs if not space.untrainable(arch)][: options.n]:

@@ -29,8 +29,8 @@ from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.plugin import benchmark as benchmarks
 from naslib_gennas.plugin import compat, predictors, zc
 from naslib_gennas.plugin.measure import register
+from naslib_gennas.plugin.naslib_graph import NaslibSpace, staged_network
 from naslib_gennas.plugin.scoring import GraphScorer, Settings
-from naslib_gennas.spaces.naslib_graph import NaslibSpace, staged_network
 
 
 def agreement(arguments: argparse.Namespace) -> Dict[str, Any]:

@@ -20,9 +20,10 @@ from typing import Any, Dict, List
 
 import numpy as np
 
-from naslib_gennas import profiles, proxies, spaces
-from naslib_gennas.spaces.base import build
+from naslib_gennas import proxies, spaces
+from naslib_gennas.regression import profiles
 from naslib_gennas.spaces.nds import CellNet
+from naslib_gennas.spaces.space import build
 
 COLUMNS = ("space", "index", "score", "status", "core_seconds", "peak_megabytes", "parameters", "arch")
 MOST_MEGABYTES = 2000

@@ -25,12 +25,13 @@ from typing import Any, Callable, Dict, List, Tuple
 import torch
 from scipy.stats import spearmanr
 
-from naslib_gennas import profiles, proxies, spaces, tasks
-from naslib_gennas.metrics import spearman
+from naslib_gennas import proxies, spaces
 from naslib_gennas.networks.recurrent import RecurrentNetwork
-from naslib_gennas.profiles import Profile
-from naslib_gennas.sequence_regression import regress_sequences
-from naslib_gennas.tasks import ProxyTask
+from naslib_gennas.regression import profiles, tasks
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.regression.sequences import regress_sequences
+from naslib_gennas.regression.tasks import ProxyTask
+from naslib_gennas.truth.metrics import spearman
 
 SPACE = spaces.get("nasbenchnlp")
 #: A product's matrix, its rows, inner dimension and columns; products of one matrix share operands.

@@ -24,9 +24,12 @@ from typing import Any, Dict, List
 
 import torch
 
-from naslib_gennas import engine, profiles, proxies, regression, report, sampling, spaces, tasks
-from naslib_gennas.flat_sgd import FlatSGD
-from naslib_gennas.metrics import spearman
+from naslib_gennas import files, proxies, spaces
+from naslib_gennas.regression import maps, profiles, tasks
+from naslib_gennas.regression.flat_sgd import FlatSGD
+from naslib_gennas.scoring import engine
+from naslib_gennas.truth import sampling
+from naslib_gennas.truth.metrics import spearman
 
 # In the reference files: the key of a task's losses, and of those of the second seed where there are any.
 LOSSES = {"gennas-combo": ("combo_losses", "combo_losses_seed1"), "gennas-search-N": ("search_N_losses", None)}
@@ -126,7 +129,7 @@ def share(options: argparse.Namespace) -> Dict[str, Any]:
 def _training_alone(space: Any, arch: Any, profile: Any, task: Any, batch: torch.Tensor, seed: int) -> float:
     network = spaces.build(space, arch, profile, seed)
     goals = tasks.targets(task, batch, profile.target_size, seed)
-    heads = regression.Heads(network.stage_channels, goals, task.weights())
+    heads = maps.Heads(network.stage_channels, goals, task.weights())
     goals = [goal.contiguous(memory_format=torch.channels_last) for goal in goals]
     for module in (network, heads):
         module.to(memory_format=torch.channels_last)
@@ -175,9 +178,9 @@ def main() -> None:
     torch.set_num_threads(1)
     measure = throughput if options.throughput else share if options.share else against_reference
     result = measure(options)
-    print(report.to_json(result))
+    print(files.to_json(result))
     if options.json is not None:
-        report.write_json(options.json, result)
+        files.write_json(options.json, result)
 
 
 if __name__ == "__main__":

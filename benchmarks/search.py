@@ -19,8 +19,9 @@ from typing import Any, Dict, List, Optional
 
 import numpy as np
 
-from naslib_gennas import architecture_search, spaces
+from naslib_gennas import spaces
 from naslib_gennas import truth as truths
+from naslib_gennas.studies import search
 
 
 def judged(course: Any, table: Any) -> Optional[Dict[str, Any]]:
@@ -64,7 +65,7 @@ def main() -> None:
     table = truths.load(options.truth, space)
     results: Dict[str, List[Dict[str, Any]]] = {"evolution": [], "random": []}
     for seed in range(options.seeds):
-        found = architecture_search.search(
+        found = search.search(
             space,
             options.proxy,
             evaluations=options.evaluations,

@@ -15,7 +15,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Dict, List
 
-from naslib_gennas import ranking, spaces, truth
+from naslib_gennas import spaces, truth
+from naslib_gennas.studies import ranking
 
 COLUMNS = (
     "space",

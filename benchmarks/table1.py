@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from naslib_gennas import ranking, report, tasks
-from naslib_gennas.metrics import difference
+from naslib_gennas import files
+from naslib_gennas.regression import tasks
+from naslib_gennas.studies import ranking
+from naslib_gennas.truth.metrics import difference
 
 USUAL = ("dot-100", "sin1d-H", "gdot-100", "sin1d-L")
 
@@ -59,7 +61,7 @@ def main() -> None:
         content.append({**about, "behind_first": behind.to_json(), "core_seconds": cost})
     if options.json is not None:
         settings = {key: getattr(options, key) for key in ("stage", "n", "profile", "seed")}
-        report.write_json(options.json, {**settings, "signals": content})
+        files.write_json(options.json, {**settings, "signals": content})
 
 
 if __name__ == "__main__":

@@ -14,9 +14,12 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List
 
-from naslib_gennas import architecture_search, engine, labels, metrics, proxies, spaces, task_search
+from naslib_gennas import proxies, spaces
 from naslib_gennas import truth as truths
 from naslib_gennas.proxies import gennas
+from naslib_gennas.scoring import engine
+from naslib_gennas.studies import search, task_search
+from naslib_gennas.truth import labels, metrics
 
 
 def main() -> None:
@@ -40,7 +43,7 @@ def main() -> None:
     found = task_search.search(
         space,
         known,
-        budget=architecture_search.seconds(options.budget),
+        budget=search.seconds(options.budget),
         held_out=others,
         control=not options.no_control,
         profile=options.profile,

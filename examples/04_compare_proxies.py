@@ -6,8 +6,8 @@ it again, or with one proxy more, computes only what is new. The report goes to 
 
 from pathlib import Path
 
-from naslib_gennas import comparison_report
-from naslib_gennas.comparison import compare
+from naslib_gennas.studies import report
+from naslib_gennas.studies.comparison import compare
 
 runs = Path("gennas-runs")
 runs.mkdir(exist_ok=True)
@@ -16,4 +16,4 @@ result = compare("nasbench201", proxies, n=64, store=runs / "example-scores.sqli
 for column in result.columns:
     print(f"{column.name}: rho {column.spearman}, {column.seconds:.2f} core-seconds an architecture")
 print("Neither cheaper nor better than these is any other:", ", ".join(result.front))
-print("The report:", comparison_report.write(result, runs / "example-compare") / "report.html")
+print("The report:", report.write(result, runs / "example-compare") / "report.html")

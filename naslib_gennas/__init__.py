@@ -11,23 +11,25 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, List
 
-__version__ = "0.1.0"
-__all__ = ["InputError", "rank", "register", "score", "score_network"]
+from naslib_gennas import _moved
+from naslib_gennas._version import __version__
+
+__all__ = ["InputError", "__version__", "rank", "register", "score", "score_network"]
 
 if TYPE_CHECKING:
     from naslib_gennas.errors import InputError
-    from naslib_gennas.own_network import score_network
     from naslib_gennas.plugin.measure import register
-    from naslib_gennas.ranking import rank
-    from naslib_gennas.scoring import score
+    from naslib_gennas.scoring.network import score_network
+    from naslib_gennas.scoring.scorer import score
+    from naslib_gennas.studies.ranking import rank
 
 # Imported when used: torch takes seconds to load.
 _HOMES = {
     "InputError": "naslib_gennas.errors",
-    "rank": "naslib_gennas.ranking",
+    "rank": "naslib_gennas.studies.ranking",
     "register": "naslib_gennas.plugin.measure",
-    "score": "naslib_gennas.scoring",
-    "score_network": "naslib_gennas.own_network",
+    "score": "naslib_gennas.scoring.scorer",
+    "score_network": "naslib_gennas.scoring.network",
 }
 
 
@@ -41,3 +43,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> List[str]:
     return sorted({*globals(), *__all__})
+
+
+_moved.watch()

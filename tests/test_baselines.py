@@ -15,13 +15,12 @@ import torch.nn.functional as F
 from scipy.stats import spearmanr
 from torch import nn
 
-from naslib_gennas import engine, images, proxies, spaces
+from naslib_gennas import proxies, spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.language_model import with_words
 from naslib_gennas.networks.nasbench201 import used_edges
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies import az_nas, gradients
-from naslib_gennas.proxies.base import WHOLE
 from naslib_gennas.proxies.epe_nas import epe_nas
 from naslib_gennas.proxies.fisher import fisher
 from naslib_gennas.proxies.grad_norm import grad_norm
@@ -31,11 +30,14 @@ from naslib_gennas.proxies.meco import meco
 from naslib_gennas.proxies.naswot import naswot
 from naslib_gennas.proxies.ntk_cond import ntk_cond
 from naslib_gennas.proxies.plain import plain
+from naslib_gennas.proxies.registry import WHOLE
 from naslib_gennas.proxies.snip import snip
 from naslib_gennas.proxies.swap import swap
 from naslib_gennas.proxies.synflow import logsynflow, synflow
 from naslib_gennas.proxies.zen import zen
 from naslib_gennas.proxies.zico import zico
+from naslib_gennas.regression import batches
+from naslib_gennas.scoring import engine
 
 BASELINES = (
     "params flops grad_norm snip grasp fisher synflow logsynflow jacob_cov naswot zen epe_nas l2_norm plain zico swap "
@@ -173,7 +175,7 @@ def test_naswot_counts_units_that_agree(batch) -> None:
 def test_activation_patterns_of_a_shared_relu_count_once_a_convolution() -> None:
     """NAS-Bench-201's own cells rectify before each convolution; ours do it once a node."""
     space = spaces.get("nasbench201")
-    batch = images.load("noise", 4, 16)
+    batch = batches.load("noise", 4, 16)
 
     def patterns(cell: str) -> int:
         seen: List[int] = []
@@ -281,7 +283,7 @@ def test_every_baseline_scores_networks_and_leaves_the_world_alone(name: str, sp
     found = spaces.get(space)
     cell = found.parse(arch) if arch else found.sample(np.random.default_rng(5))
     chosen = proxies.get(name, SMALL)
-    batch = images.load(chosen.inputs, chosen.images, chosen.profile.resolution)
+    batch = batches.load(chosen.inputs, chosen.images, chosen.profile.resolution)
     network = spaces.build(found, cell, chosen.profile, 0)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     state, pixels = torch.get_rng_state(), batch.clone()
@@ -340,7 +342,7 @@ def test_the_others_refuse_recurrent_networks(name: str) -> None:
 def test_the_seed_draws_the_labels(name: str) -> None:
     space = spaces.get("nasbench201")
     chosen = proxies.get(name, SMALL)
-    batch = images.load("noise", 8, 16)
+    batch = batches.load("noise", 8, 16)
     network = spaces.build(space, space.parse(CELL), SMALL, 0)
     assert len({chosen.score(network, batch, seed).value for seed in range(4)}) == 4
     assert len(set(gradients.random_labels(1000, 10, 0, torch.device("cpu")).tolist())) == 10
@@ -351,7 +353,7 @@ def test_a_network_without_a_path_ranks_last_and_raises_nothing_odd() -> None:
     dead = space.parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
     for name in ("synflow", "jacob_cov", "epe_nas"):
         chosen = proxies.get(name, SMALL)
-        score = chosen.measure(spaces.build(space, dead, SMALL, 0), images.load("noise", 8, 16), 0)
+        score = chosen.measure(spaces.build(space, dead, SMALL, 0), batches.load("noise", 8, 16), 0)
         assert score.value == -math.inf and score.status == "diverged" and score.reason
 
 
@@ -368,7 +370,7 @@ def test_agrees_with_published_scores(shared: Path) -> None:
         sample = list(itertools.islice((row for row in rows if all_used(space.parse(row["arch"]))), 0, 240, 10))
     for name, least in (("naswot", 0.9), ("logsynflow", 0.9), ("synflow", 0.9)):
         chosen = proxies.get(name, WHOLE.replace(images=32))
-        batch = images.load("photos", 32, 32)
+        batch = batches.load("photos", 32, 32)
         scores = [
             chosen.measure(spaces.build(space, space.parse(row["arch"]), chosen.profile, 0), batch, 0).value
             for row in sample

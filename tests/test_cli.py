@@ -15,7 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 import naslib_gennas
-from naslib_gennas.cli import app
+from naslib_gennas.cli.app import app
 
 ARCHS = [
     "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|",

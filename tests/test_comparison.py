@@ -16,11 +16,14 @@ from typing import List, Optional
 import numpy as np
 import pytest
 
-from naslib_gennas import aggregation, comparison, comparison_report, metrics, proxies, spaces
-from naslib_gennas.comparison import Column, Comparison, compare
+from naslib_gennas import proxies, spaces
 from naslib_gennas.errors import InputError
-from naslib_gennas.metrics import Estimate
-from naslib_gennas.store import Store
+from naslib_gennas.proxies import aggregation
+from naslib_gennas.scoring.store import Store
+from naslib_gennas.studies import comparison, report
+from naslib_gennas.studies.comparison import Column, Comparison, compare
+from naslib_gennas.truth import metrics
+from naslib_gennas.truth.metrics import Estimate
 
 FAST = {"cells": 1, "channels": 4, "images": 4, "resolution": 8, "steps": 2}
 SPACE = spaces.get("nasbench201")
@@ -64,7 +67,7 @@ def test_a_proxy_that_cannot_score_the_space_says_why_and_the_others_go_on(resul
     refused = result.columns[-1]
     assert refused.scores == () and "rnn" in refused.problem
     assert all(not column.problem for column in result.columns[:-1])
-    assert "cannot score this space" in comparison_report.render(result)
+    assert "cannot score this space" in report.render(result)
 
 
 def test_a_vote_is_the_vote_of_its_parts(result: Comparison) -> None:
@@ -160,7 +163,7 @@ def test_proxies_of_a_file_of_the_users_own(truth: Path, tmp_path: Path) -> None
     )
     odd = columns["mine-odd"]
     assert odd.not_ok == {"diverged": odd.scores.count(-math.inf)} and 0 < odd.not_ok["diverged"] < 12
-    assert any("mine-broken: 12 failed" in note for note in comparison_report.notes(found))
+    assert any("mine-broken: 12 failed" in note for note in report.notes(found))
 
 
 @pytest.mark.parametrize(
@@ -193,12 +196,12 @@ def test_noise_for_images_is_an_option_of_every_proxy(truth: Path) -> None:
     )
     assert {column.settings["inputs"] for column in noise.columns} == {"noise"}
     assert all(a.scores != b.scores for a, b in zip(photos.columns, noise.columns))
-    assert "--inputs noise" in comparison_report.command(noise)
+    assert "--inputs noise" in report.command(noise)
 
 
 def test_fewer_than_ten_architectures_are_too_few_to_say_much(truth: Path) -> None:
     found = compare("nasbench201", ["params"], 5, truth=truth, profile=FAST, workers=1)
-    assert any("Only 5 architectures" in note for note in comparison_report.notes(found))
+    assert any("Only 5 architectures" in note for note in report.notes(found))
 
 
 def test_an_interrupt_keeps_the_proxies_that_are_done(truth: Path) -> None:
@@ -230,12 +233,12 @@ def test_the_front_holds_what_nothing_beats() -> None:
 
 
 def test_names_cannot_inject_into_the_report() -> None:
-    html = comparison_report.render(comparison_of([column("<script>alert(1)</script>", 0.5, 1)]))
+    html = report.render(comparison_of([column("<script>alert(1)</script>", 0.5, 1)]))
     assert "<script" not in html
 
 
 def test_the_folder_has_everything_and_the_report_needs_no_network(result: Comparison, tmp_path: Path) -> None:
-    folder = comparison_report.write(result, tmp_path / "run")
+    folder = report.write(result, tmp_path / "run")
     rows = list(csv.DictReader(open(folder / "table.csv", newline="")))
     assert [row["proxy"] for row in rows] == [column.name for column in result.columns]
     assert float(rows[1]["difference_low"]) == pytest.approx(result.columns[1].difference.low)
@@ -254,7 +257,7 @@ def test_the_report_opens_in_a_browser(result: Comparison, tmp_path: Path, width
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no chromium to open the report with")
-    folder = comparison_report.write(result, tmp_path)
+    folder = report.write(result, tmp_path)
     # The page says how it is laid out by its title, which the dump of its tree then has.
     probe = folder / "probe.html"
     probe.write_text(
@@ -331,7 +334,7 @@ def test_a_package_brings_proxies_and_spaces_by_being_installed(tmp_path: Path) 
     subprocess.run([*pip, "--target", str(target), str(source)], check=True, capture_output=True, timeout=300)
     code = """
         from naslib_gennas import proxies, spaces
-        from naslib_gennas.comparison import compare
+        from naslib_gennas.studies.comparison import compare
         assert "guest-depth" in proxies.names() and "guest-cells" in spaces.names()
         found = compare("guest-cells", ["guest-depth"], 3, truth=None, workers=2,
                         profile={"cells": 1, "channels": 4, "images": 2, "resolution": 8})
@@ -349,7 +352,7 @@ def test_a_package_brings_proxies_and_spaces_by_being_installed(tmp_path: Path) 
 def test_the_command(truth: Path, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from naslib_gennas.cli import app
+    from naslib_gennas.cli.app import app
 
     common = ["compare", "nasbench201", "--n", "6", "--workers", "1", "--store", str(tmp_path / "scores.sqlite")]
     common += ["--truth", str(truth), "--out", str(tmp_path / "run")]

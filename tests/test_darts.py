@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from naslib_gennas import images, profiles, proxies, spaces
+from naslib_gennas import proxies, spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.cells import (
     OPERATIONS,
@@ -27,7 +27,8 @@ from naslib_gennas.networks.cells import (
     takes_rectified,
 )
 from naslib_gennas.networks.darts import CellNetwork
-from naslib_gennas.spaces.base import build
+from naslib_gennas.regression import batches, profiles
+from naslib_gennas.spaces.space import build
 
 TINY = profiles.PAPER.replace(name="tiny", cells=1, channels=8, images=2, resolution=16, target_size=4, steps=3)
 
@@ -248,7 +249,7 @@ def test_network_taps_and_size() -> None:
 
 def test_scores_are_finite_and_repeat() -> None:
     space, proxy = spaces.get("darts"), proxies.get("gennas-combo", TINY)
-    inputs = images.load("photos", proxy.images, TINY.resolution)
+    inputs = batches.load("photos", proxy.images, TINY.resolution)
     values = [proxy.measure(build(space, DARTS_V2, TINY, 1), inputs, 1).value for _ in range(2)]
     assert np.isfinite(values).all() and values[0] == values[1]
 

@@ -21,12 +21,13 @@ import numpy as np
 import pytest
 import torch
 
-from naslib_gennas import engine, proxies, spaces
+from naslib_gennas import proxies, spaces
 from naslib_gennas.errors import EngineError, InputError
-from naslib_gennas.profiles import Profile
-from naslib_gennas.proxies.base import Proxy, Score
+from naslib_gennas.proxies.proxy import Proxy, Score
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.scoring import engine
+from naslib_gennas.scoring.store import Store
 from naslib_gennas.spaces.nasbench201 import NasBench201
-from naslib_gennas.store import Store
 
 TINY = Profile(name="tiny", steps=2, images=2, resolution=8, target_size=2, cells=1, channels=4)
 SPACE = spaces.get("nasbench201")
@@ -198,7 +199,7 @@ def test_a_proxy_that_refuses_the_space_says_why(workers, pool):
 
 def test_a_changed_proxy_or_space_of_the_user_is_scored_anew(tmp_path):
     code = """
-    from naslib_gennas.proxies.base import proxy
+    from naslib_gennas.proxies.registry import proxy
 
     @proxy("of-mine")
     def of_mine(network, inputs, seed):
@@ -210,14 +211,14 @@ def test_a_changed_proxy_or_space_of_the_user_is_scored_anew(tmp_path):
         for number in (1.0, 22.0, 22.0):
             (tmp_path / "user_proxy.py").write_text(textwrap.dedent(code.format(number)))
             sys.modules.pop("user_proxy", None)
-            proxies.base._FACTORIES.pop("of-mine", None)
+            proxies.registry._FACTORIES.pop("of-mine", None)
             __import__("user_proxy")
             chosen = proxies.get("of-mine", TINY)
             records = list(engine.score_many(SPACE, archs, chosen, workers=1, store=tmp_path / "scores.sqlite"))
             found.append((records[0].score, records[0].reused))
     finally:
         sys.path.remove(str(tmp_path))
-        proxies.base._FACTORIES.pop("of-mine", None)
+        proxies.registry._FACTORIES.pop("of-mine", None)
     assert found == [(1.0, False), (22.0, False), (22.0, True)]
 
 
@@ -277,8 +278,9 @@ def test_an_executor_of_the_caller_that_breaks_is_an_error_in_one_line(proxy, tm
 SCRIPT = """
 import sys, time
 import numpy as np
-from naslib_gennas import engine, proxies, spaces
-from naslib_gennas.profiles import Profile
+from naslib_gennas import proxies, spaces
+from naslib_gennas.scoring import engine
+from naslib_gennas.regression.profiles import Profile
 
 space = spaces.get("nasbench201")
 profile = Profile(name="tiny", steps={steps}, images=2, resolution=8, target_size=2, cells=1, channels=4)

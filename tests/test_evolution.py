@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from naslib_gennas.errors import InputError, differences
-from naslib_gennas.evolution import Evolution, Individual, RandomSearch
+from naslib_gennas.studies.evolution import Evolution, Individual, RandomSearch
 
 
 def sample(rng):

@@ -11,18 +11,22 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from naslib_gennas import cli, engine, fewshot, images, proxies, spaces
+from naslib_gennas import proxies, spaces
+from naslib_gennas.cli import app
 from naslib_gennas.errors import InputError
-from naslib_gennas.labels import rho
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.profiles import Profile
 from naslib_gennas.proxies import gennas_fewshot
-from naslib_gennas.store import Store
+from naslib_gennas.proxies import ranker as rankers
+from naslib_gennas.regression import batches
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.scoring import engine
+from naslib_gennas.scoring.store import Store
+from naslib_gennas.truth.labels import rho
 
 SPACE = spaces.get("nasbench201")
 SMALL = {"cells": 1, "channels": 4, "images": 4, "resolution": 8, "target_size": 2, "steps": 2}
 QUICK = Profile(name="quick", **SMALL)
-INPUTS = images.load("photos", 4, 8)
+INPUTS = batches.load("photos", 4, 8)
 CHAIN = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|none~0|none~1|skip_connect~2|"
 
 
@@ -42,7 +46,7 @@ def archs(count: int, seed: int) -> List[Any]:
 
 
 def described(arch: Any) -> Dict[str, float]:
-    return dict(fewshot.describe(spaces.build(SPACE, arch, QUICK, 0), INPUTS, 0, QUICK).details)
+    return dict(rankers.describe(spaces.build(SPACE, arch, QUICK, 0), INPUTS, 0, QUICK).details)
 
 
 def value(arch: Any) -> float:
@@ -60,14 +64,14 @@ def labelled() -> List[Any]:
 
 
 def row(prior: float, **features: float) -> Dict[str, float]:
-    return {fewshot.PRIOR: prior, **features}
+    return {rankers.PRIOR: prior, **features}
 
 
 def test_the_description_is_the_label_free_score_with_finite_features() -> None:
     network = spaces.build(SPACE, SPACE.parse(CHAIN), QUICK, 0)
     plus = proxies.get("gennas-plus", QUICK).score(network, INPUTS, 0)
-    found = fewshot.describe(network, INPUTS, 0, QUICK)
-    assert found.value == plus.value == found.details[fewshot.PRIOR]
+    found = rankers.describe(network, INPUTS, 0, QUICK)
+    assert found.value == plus.value == found.details[rankers.PRIOR]
     assert all(math.isfinite(number) for number in found.details.values())
     assert found.details["az_progressivity"] == pytest.approx(
         proxies.get("az_progressivity", QUICK).score(spaces.build(SPACE, SPACE.parse(CHAIN), QUICK, 0), INPUTS, 0).value
@@ -78,7 +82,7 @@ def test_a_network_without_class_scores_is_described_too(monkeypatch: pytest.Mon
     network = spaces.build(SPACE, SPACE.parse(CHAIN), QUICK, 0)
     combo = proxies.get("gennas-combo", QUICK).score(network, INPUTS, 0)
     monkeypatch.setattr(type(network), "logits", StagedNetwork.logits)
-    found = fewshot.describe(network, INPUTS, 0, QUICK)
+    found = rankers.describe(network, INPUTS, 0, QUICK)
     assert found.status == "ok" and found.value == combo.value
     assert found.details["conv 3 on a path"] == 9.0
 
@@ -88,36 +92,36 @@ def test_twenty_labels_rank_other_architectures_better_than_none(labelled: List[
     for draw in range(10):
         order = np.random.default_rng(draw).permutation(len(labelled))
         rows, values = zip(*(labelled[i] for i in order))
-        learned.append(rho(fewshot.fit(rows[:20], values[:20]).predict(rows[20:]), values[20:]))
-        free.append(rho([features[fewshot.PRIOR] for features in rows[20:]], values[20:]))
+        learned.append(rho(rankers.fit(rows[:20], values[:20]).predict(rows[20:]), values[20:]))
+        free.append(rho([features[rankers.PRIOR] for features in rows[20:]], values[20:]))
     assert np.mean(learned) > np.mean(free) + 0.1
 
 
 def test_the_order_of_the_labels_does_not_matter(labelled: List[Any]) -> None:
     rows, values = zip(*labelled)
     order = np.random.default_rng(0).permutation(20)
-    one = fewshot.fit(rows[:20], values[:20])
-    other = fewshot.fit([rows[i] for i in order], [values[i] for i in order])
+    one = rankers.fit(rows[:20], values[:20])
+    other = rankers.fit([rows[i] for i in order], [values[i] for i in order])
     np.testing.assert_allclose(one.predict(rows), other.predict(rows), atol=1e-3)
 
 
 def test_only_the_order_of_the_values_counts(labelled: List[Any]) -> None:
     rows, values = zip(*labelled)
-    one, other = fewshot.fit(rows[:20], values[:20]), fewshot.fit(rows[:20], [math.exp(v) for v in values[:20]])
+    one, other = rankers.fit(rows[:20], values[:20]), rankers.fit(rows[:20], [math.exp(v) for v in values[:20]])
     np.testing.assert_array_equal(one.predict(rows), other.predict(rows))
 
 
 @pytest.mark.parametrize("label", [1e3, -1e3])
 def test_a_new_label_moves_its_architecture_and_its_like(labelled: List[Any], label: float) -> None:
     rows, values = zip(*labelled)
-    before = fewshot.fit(rows[:10], values[:10]).predict(rows[10:11])[0]
-    after = fewshot.fit([*rows[:11]], [*values[:10], label]).predict(rows[10:11])[0]
+    before = rankers.fit(rows[:10], values[:10]).predict(rows[10:11])[0]
+    after = rankers.fit([*rows[:11]], [*values[:10], label]).predict(rows[10:11])[0]
     assert (after - before) * label > 0
 
 
 def test_where_structure_says_nothing_the_label_free_score_ranks() -> None:
     rows = [row(float(prior), parameters=5.0) for prior in (0.1, 0.5, 0.2, 0.9, 0.4)]
-    ranker = fewshot.fit(rows, [1.0, 3.0, 2.5, 4.0, 2.0])
+    ranker = rankers.fit(rows, [1.0, 3.0, 2.5, 4.0, 2.0])
     assert ranker.names == []
     others = [row(prior, parameters=float(7 * i)) for i, prior in enumerate(np.linspace(-1, 2, 9))]
     predicted = ranker.predict(others)
@@ -126,15 +130,15 @@ def test_where_structure_says_nothing_the_label_free_score_ranks() -> None:
 
 def test_far_from_all_labels_the_label_free_score_ranks(labelled: List[Any]) -> None:
     rows, values = zip(*labelled)
-    ranker = fewshot.fit(rows[:20], values[:20])
+    ranker = rankers.fit(rows[:20], values[:20])
     far = {name: 1e6 for name in rows[0]}
-    predicted = ranker.predict([{**far, fewshot.PRIOR: prior} for prior in np.linspace(-1, 1, 5)])
+    predicted = ranker.predict([{**far, rankers.PRIOR: prior} for prior in np.linspace(-1, 1, 5)])
     assert (np.diff(predicted) > 0).all()
 
 
 def test_missing_features_and_new_operations_are_taken() -> None:
     rows = [row(i / 10, width=float(i % 3), progress=math.nan if i == 2 else float(i)) for i in range(8)]
-    ranker = fewshot.fit(rows, list(range(8)))
+    ranker = rankers.fit(rows, list(range(8)))
     predicted = ranker.predict([row(0.3, width=1.0, progress=math.nan, novel=4.0), row(0.3)])
     assert np.isfinite(predicted).all()
 
@@ -142,7 +146,7 @@ def test_missing_features_and_new_operations_are_taken() -> None:
 @pytest.mark.parametrize("values", [[], [1.0], [2.0, 2.0, 2.0]])
 def test_labels_that_order_nothing_are_refused(values: List[float]) -> None:
     with pytest.raises(InputError, match="two different ones or more"):
-        fewshot.fit([row(float(i)) for i in range(len(values))], values)
+        rankers.fit([row(float(i)) for i in range(len(values))], values)
 
 
 # ------------------------------------------------------------------------------------------------------------ the proxy
@@ -163,7 +167,7 @@ def test_a_ranking_on_the_command_line_learns_from_a_file(empty_folder: Path) ->
     (empty_folder / "quick.yaml").write_text(yaml.safe_dump(SMALL), encoding="utf-8")
     name = "gennas-fewshot:labels.csv:accuracy"
     options = ["--n", "3", "--workers", "1", "--profile", "quick.yaml", "--truth", "labels.csv"]
-    result = CliRunner().invoke(cli.app, ["rank", "nasbench201", "--proxy", name, *options])
+    result = CliRunner().invoke(app, ["rank", "nasbench201", "--proxy", name, *options])
     assert result.exit_code == 0, result.output
     assert "Spearman rho" in result.output and name in result.output
 
@@ -171,7 +175,7 @@ def test_a_ranking_on_the_command_line_learns_from_a_file(empty_folder: Path) ->
 def test_scores_are_those_of_the_fitted_ranker(tmp_path: Path) -> None:
     path = write(tmp_path / "labels.csv")
     known = sorted(archs(6, 1), key=SPACE.format)
-    ranker = fewshot.fit([described(arch) for arch in known], [value(arch) for arch in known])
+    ranker = rankers.fit([described(arch) for arch in known], [value(arch) for arch in known])
     arch = archs(1, 2)[0]
     expected = ranker.predict([described(arch)])[0]
     assert score(f"gennas-fewshot:{path}", arch).score == pytest.approx(expected, abs=1e-3)
@@ -195,7 +199,7 @@ def test_stored_scores_of_other_labels_are_never_used(tmp_path: Path) -> None:
 def test_the_ranker_is_fitted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name, (one, other) = f"gennas-fewshot:{write(tmp_path / 'labels.csv')}", archs(2, 2)
     score(name, one)
-    monkeypatch.setattr(fewshot, "fit", lambda *_: pytest.fail("fitted twice"))
+    monkeypatch.setattr(rankers, "fit", lambda *_: pytest.fail("fitted twice"))
     assert score(name, other).status == "ok"
 
 
@@ -239,6 +243,6 @@ def test_a_file_that_changes_while_it_is_used_is_noticed(tmp_path: Path) -> None
 
 
 def test_a_diverged_network_stays_diverged() -> None:
-    ranker = fewshot.fit([row(float(i)) for i in range(5)], list(range(5)))
+    ranker = rankers.fit([row(float(i)) for i in range(5)], list(range(5)))
     bad = proxies.Score(-math.inf, "diverged", "training 1")
     assert gennas_fewshot.ranked(ranker, bad) is bad

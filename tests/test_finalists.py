@@ -10,10 +10,13 @@ import pytest
 import torch
 from scipy.stats import zscore
 
-from naslib_gennas import engine, finalists, images, profiles, proxies, spaces, tasks
-from naslib_gennas.profiles import PAPER
+from naslib_gennas import proxies, spaces
 from naslib_gennas.proxies import gennas
-from naslib_gennas.regression import regress
+from naslib_gennas.regression import batches, profiles, tasks
+from naslib_gennas.regression.maps import regress
+from naslib_gennas.regression.profiles import PAPER
+from naslib_gennas.scoring import engine
+from naslib_gennas.studies import race
 
 SPACE = spaces.get("nasbench201")
 SIZE = PAPER.replace(name="small", cells=1, channels=8, images=2, resolution=16, target_size=4, steps=16)
@@ -31,7 +34,7 @@ def sample(count, seed=0):
 
 def regression(arch, profile, kept=None, task="combo"):
     network = spaces.build(SPACE, arch, profile, 0)
-    return regress(network, images.load("photos", 2, 16), tasks.get(task), profile, 0, kept=kept)
+    return regress(network, batches.load("photos", 2, 16), tasks.get(task), profile, 0, kept=kept)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +81,7 @@ def run(archs, proxy, until=math.inf, best=1, called=None, judge=None):
         return engine.score_many(SPACE, listed, cut, seed=0, workers=1)
 
     chosen = [(number, arch, -float(number)) for number, arch in enumerate(archs)]
-    return list(finalists.race(chosen, SPACE, None, proxy, score, until, best, judge))
+    return list(race.race(chosen, SPACE, None, proxy, score, until, best, judge))
 
 
 def in_order(last):
@@ -108,14 +111,14 @@ def test_a_deeper_space_trains_for_longer_and_looks_later(tmp_path):
     steps = {}
     for name in ("nasbench201", "nasbench101", "darts"):
         space = spaces.get(name)
-        proxy = finalists.deep_proxy(space, "gennas-combo", fast)
-        least = finalists.FIRST_RUNG * space.norm_depth(space.size(proxy.profile))
+        proxy = race.deep_proxy(space, "gennas-combo", fast)
+        least = race.FIRST_RUNG * space.norm_depth(space.size(proxy.profile))
         steps[name] = [cut.profile.steps for cut in proxy.rungs(tmp_path, least)]
     assert steps == {"nasbench201": [3, 6, 12, 24], "nasbench101": [30, 60], "darts": [60]}
 
 
 def test_the_judge_is_asked_about_the_best_of_the_last_rung(monkeypatch):
-    monkeypatch.setattr(finalists, "JUDGED", 2)
+    monkeypatch.setattr(race, "JUDGED", 2)
     archs, proxy, judge, called = sample(9), proxies.get("gennas-combo", SIZE), proxies.get("params", SIZE), []
     before = run(archs, proxy)[-1]
     states = run(archs, proxy, called=called, judge=judge)
@@ -139,15 +142,15 @@ def test_the_judge_counts_as_much_as_the_final_score():
 
 def test_who_judges_whom():
     fast = profiles.get("fast")
-    assert finalists.judge(SPACE, None, fast).name == "gennas-plus"
-    assert finalists.judge(SPACE, "gennas-search-N", fast).profile == fast
+    assert race.judge(SPACE, None, fast).name == "gennas-plus"
+    assert race.judge(SPACE, "gennas-search-N", fast).profile == fast
     # A score of several trainings races by one, and has the last word itself.
-    assert finalists.deep_proxy(SPACE, "gennas-plus", fast).name == "gennas-combo"
-    assert finalists.judge(SPACE, "gennas-plus", fast).name == "gennas-plus"
-    assert finalists.judge(SPACE, "synflow", fast) is None
+    assert race.deep_proxy(SPACE, "gennas-plus", fast).name == "gennas-combo"
+    assert race.judge(SPACE, "gennas-plus", fast).name == "gennas-plus"
+    assert race.judge(SPACE, "synflow", fast) is None
     # At full depth from the start nothing is raced.
-    assert finalists.judge(SPACE, None, PAPER) is None
-    assert finalists.judge(spaces.get("nasbenchnlp"), None, fast) is None
+    assert race.judge(SPACE, None, PAPER) is None
+    assert race.judge(spaces.get("nasbenchnlp"), None, fast) is None
 
 
 def test_at_least_twice_as_many_as_matter_reach_the_end():

@@ -10,16 +10,18 @@ import torch
 from torch import nn
 
 import naslib_gennas
-from naslib_gennas import comparison, images, proxies, spaces
+from naslib_gennas import proxies, spaces
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.profiles import FAST
+from naslib_gennas.regression import batches
+from naslib_gennas.regression.profiles import FAST
+from naslib_gennas.studies import comparison
 
 SPACE = spaces.get("nasbench201")
 ARCHS = [
     "|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|",
     "|avg_pool_3x3~0|+|none~0|avg_pool_3x3~1|+|none~0|none~1|skip_connect~2|",
 ]
-INPUTS = images.load("photos", 8, 16)
+INPUTS = batches.load("photos", 8, 16)
 
 
 def score(name, arch, seed=0):

@@ -14,12 +14,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from naslib_gennas import engine, images, nasi_search, proxies, rlnas, spaces
+from naslib_gennas import proxies, spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.supernet import Supernet, Supernet201, SupernetDarts
-from naslib_gennas.profiles import Profile
+from naslib_gennas.proxies import supernet as supernets
 from naslib_gennas.proxies.nasi import objective, trace_norm
 from naslib_gennas.randomness import isolated
+from naslib_gennas.regression import batches
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.scoring import engine
+from naslib_gennas.studies import nasi
 
 SMALL = Profile(name="small", cells=1, channels=4, images=8, resolution=8, steps=6)
 SPACES = ("nasbench201", "darts")
@@ -76,7 +80,7 @@ def test_its_mean_over_random_labels_is_the_kernels_trace(kernel: Any) -> None:
 
 def test_the_limit_turns_the_objective_around() -> None:
     assert [float(objective(torch.tensor(t), 2.0)) for t in (1.0, 2.0, 3.0)] == [1.0, 2.0, 1.0]
-    batch = images.load("noise", 8, 8)
+    batch = batches.load("noise", 8, 8)
     network = spaces.build(
         spaces.get("nasbench201"),
         spaces.get("nasbench201").parse("|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|skip_connect~1|none~2|"),
@@ -93,8 +97,8 @@ def test_the_limit_turns_the_objective_around() -> None:
 @pytest.mark.parametrize("space", SPACES)
 def test_a_path_of_the_supernet_computes_what_its_own_network_does(space: str) -> None:
     found, rng = spaces.get(space), np.random.default_rng(3)
-    supernet = rlnas.make(space, SMALL, 0).train()
-    batch = images.load("noise", 4, 16)
+    supernet = supernets.make(space, SMALL, 0).train()
+    batch = batches.load("noise", 4, 16)
     for _ in range(3):
         arch = found.sample(rng)
         network = spaces.build(found, arch, SMALL, 0).train()
@@ -129,12 +133,12 @@ def copy_weights(space: str, supernet: Supernet, network: Any, arch: Any) -> Non
 
 def test_the_angle_by_hand() -> None:
     """Edges 0-1 (conv), 1-3 (conv) and 0-3 (pool): two paths, the pooling nine constants a channel in one of them."""
-    supernet = rlnas.make("nasbench201", SMALL, 0)
+    supernet = supernets.make("nasbench201", SMALL, 0)
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
     after = {
         name: value + 0.1 * torch.randn(value.shape) for name, value in before.items() if value.is_floating_point()
     }
-    net = rlnas.Trained(supernet, before, after)
+    net = supernets.Trained(supernet, before, after)
     arch = spaces.get("nasbench201").parse("|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|nor_conv_1x1~1|none~2|")
     vectors: List[torch.Tensor] = []
     for weights in (before, after):
@@ -145,53 +149,53 @@ def test_the_angle_by_hand() -> None:
             parts.append(torch.full((9 * 4 * 2**stage,), 1 / 9))
         vectors.append(torch.cat([part.flatten().double() for part in parts]))
     expected = math.acos(float(F.cosine_similarity(*vectors, dim=0)))
-    assert rlnas.angle(net, arch) == pytest.approx(expected, rel=1e-6)
+    assert supernets.angle(net, arch) == pytest.approx(expected, rel=1e-6)
     skips = spaces.get("nasbench201").parse("|skip_connect~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|")
-    assert rlnas.angle(net, skips) == 0
+    assert supernets.angle(net, skips) == 0
 
 
 def test_an_edge_counts_once_a_path() -> None:
-    supernet = rlnas.make("nasbench201", SMALL, 0)
+    supernet = supernets.make("nasbench201", SMALL, 0)
     cell = next(supernet.cells())
     full = supernet.choice(("nor_conv_3x3",) * 6)
     # Paths from node 0 to node 3: 0-3, 0-1-3, 0-2-3, 0-1-2-3; edges 0-1, 0-2, 1-2, 0-3, 1-3, 2-3.
-    assert [times for _, _, times in rlnas.paths(cell, full)] == [2, 1, 1, 1, 1, 2]
+    assert [times for _, _, times in supernets.paths(cell, full)] == [2, 1, 1, 1, 1, 2]
     dead_end = supernet.choice(("nor_conv_3x3", "nor_conv_3x3", "none", "nor_conv_3x3", "none", "none"))
-    assert [edge for edge, _, _ in rlnas.paths(cell, dead_end)] == [3]
+    assert [edge for edge, _, _ in supernets.paths(cell, dead_end)] == [3]
 
 
 @pytest.mark.parametrize("space", SPACES)
 def test_the_supernet_is_trained_once_and_reused(space: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = images.load("noise", 8, 8)
-    first = rlnas.trained(space, SMALL, batch, 0)
+    batch = batches.load("noise", 8, 8)
+    first = supernets.trained(space, SMALL, batch, 0)
     moved = [name for name, value in first.before.items() if not torch.equal(value, first.after[name])]
     assert any("banks" in name for name in moved)
     files = list((tmp_path / "cache").rglob("*.pt"))
     assert len(files) == 1
     changed = files[0].stat().st_mtime_ns
-    second = rlnas.trained(space, SMALL, batch, 0)
+    second = supernets.trained(space, SMALL, batch, 0)
     assert files[0].stat().st_mtime_ns == changed
     assert all(torch.equal(value, second.after[name]) for name, value in first.after.items())
-    rlnas.trained(space, SMALL, batch, 1)
+    supernets.trained(space, SMALL, batch, 1)
     assert len(list((tmp_path / "cache").rglob("*.pt"))) == 2
     files[0].write_bytes(b"not a supernet")  # a damaged file is made anew
-    third = rlnas.trained(space, SMALL, batch, 0)
+    third = supernets.trained(space, SMALL, batch, 0)
     assert all(torch.allclose(value, third.after[name]) for name, value in first.after.items())
 
 
 def test_every_cell_of_darts_has_an_angle() -> None:
     space = spaces.get("darts")
-    supernet = rlnas.make("darts", SMALL, 0)
+    supernet = supernets.make("darts", SMALL, 0)
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
     draws = torch.Generator().manual_seed(1)
     after = {
         name: value + 0.1 * torch.randn(value.shape, generator=draws) if value.is_floating_point() else value
         for name, value in before.items()
     }
-    net, rng = rlnas.Trained(supernet, before, after), np.random.default_rng(0)
+    net, rng = supernets.Trained(supernet, before, after), np.random.default_rng(0)
     archs = [space.sample(rng) for _ in range(12)]
     assert any("skip_connect" in space.format(arch) for arch in archs)
-    angles = [rlnas.angle(net, arch) for arch in archs]
+    angles = [supernets.angle(net, arch) for arch in archs]
     assert all(0 < angle < math.pi / 2 for angle in angles) and len(set(angles)) == 12
 
 
@@ -200,8 +204,8 @@ def test_rlnas_scores_through_the_engine_in_several_processes() -> None:
     archs = [arch for arch in (space.sample(rng) for _ in range(30)) if not space.untrainable(arch)][:8]
     chosen = proxies.get("rlnas", SMALL)
     shared = sorted((r.index, r.score) for r in engine.score_many(space, archs, chosen, inputs="noise", workers=2))
-    net = rlnas.trained("nasbench201", SMALL, images.load("noise", 8, 8), 0)
-    assert [score for _, score in shared] == pytest.approx([rlnas.angle(net, arch) for arch in archs])
+    net = supernets.trained("nasbench201", SMALL, batches.load("noise", 8, 8), 0)
+    assert [score for _, score in shared] == pytest.approx([supernets.angle(net, arch) for arch in archs])
     other = spaces.get("nasbench101")
     with pytest.raises(InputError, match="darts and nasbench201"):
         engine.score_one(other, other.sample(rng), chosen, "noise")
@@ -223,8 +227,8 @@ def test_an_ensemble_scores_one_architecture_at_a_time() -> None:
 def test_nasi_search_gives_an_architecture_and_repeats_itself(space: str, nu: str) -> None:
     state = torch.get_rng_state()
     steps = 12  # with fewer draws nothing moves
-    found = nasi_search.search(space, steps=steps, nu=nu, profile=SMALL, seed=1)
-    again = nasi_search.search(space, steps=steps, nu=nu, profile=SMALL, seed=1)
+    found = nasi.search(space, steps=steps, nu=nu, profile=SMALL, seed=1)
+    again = nasi.search(space, steps=steps, nu=nu, profile=SMALL, seed=1)
     assert found.arch == again.arch and found.draws == again.draws
     assert torch.equal(torch.get_rng_state(), state)
     parsed = spaces.get(space).parse(found.arch)
@@ -237,30 +241,30 @@ def test_nasi_search_gives_an_architecture_and_repeats_itself(space: str, nu: st
 
 def test_nasi_search_climbs() -> None:
     """Without a limit the trace norm of what is drawn grows."""
-    found = nasi_search.search("nasbench201", steps=150, nu=1e9, profile=SMALL.replace(images=16))
+    found = nasi.search("nasbench201", steps=150, nu=1e9, profile=SMALL.replace(images=16))
     traces = [draw.trace for draw in found.draws]
     assert np.median(traces[-30:]) > 2 * np.median(traces[:30])
 
 
 def test_nasi_search_stays_below_its_limit() -> None:
-    found = nasi_search.search("nasbench201", steps=150, nu=20.0, profile=SMALL.replace(images=16))
-    free = nasi_search.search("nasbench201", steps=150, nu=1e9, profile=SMALL.replace(images=16))
+    found = nasi.search("nasbench201", steps=150, nu=20.0, profile=SMALL.replace(images=16))
+    free = nasi.search("nasbench201", steps=150, nu=1e9, profile=SMALL.replace(images=16))
     assert np.median([draw.trace for draw in found.draws[-30:]]) < 0.5 * np.median([d.trace for d in free.draws[-30:]])
 
 
 def test_nasi_search_refuses_what_makes_no_sense() -> None:
     for wrong in ({"nu": "much"}, {"nu": -1.0}, {"steps": 0}):
         with pytest.raises(InputError):
-            nasi_search.search("nasbench201", profile=SMALL, **wrong)
+            nasi.search("nasbench201", profile=SMALL, **wrong)
     with pytest.raises(InputError, match="no supernet of nasbench101"):
-        nasi_search.search("nasbench101", profile=SMALL)
+        nasi.search("nasbench101", profile=SMALL)
 
 
 @pytest.mark.parametrize("method", ["nasi", "rlnas"])
 def test_the_commands_search(method: str, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from naslib_gennas.cli import app
+    from naslib_gennas.cli.app import app
 
     profile = tmp_path / "small.yaml"
     profile.write_text("cells: 1\nchannels: 4\nimages: 8\nresolution: 8\nsteps: 6\n")

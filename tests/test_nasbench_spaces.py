@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from naslib_gennas import spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.nasbench201 import used_edges
-from naslib_gennas.profiles import FAST, PAPER
+from naslib_gennas.regression.profiles import FAST, PAPER
 from naslib_gennas.spaces.nasbench101 import OPERATIONS as OPERATIONS_101
 from naslib_gennas.spaces.nasbench101 import Specification, prune
 from naslib_gennas.spaces.nasbench201 import OPERATIONS as OPERATIONS_201

@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 import naslib_gennas
-from naslib_gennas import engine, profiles, proxies, spaces, tasks
+from naslib_gennas import proxies, spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.recurrent import RecurrentLayer
-from naslib_gennas.sequence_regression import regress_sequences
+from naslib_gennas.regression import profiles, tasks
+from naslib_gennas.regression.sequences import regress_sequences
+from naslib_gennas.scoring import engine
 
 SPACE = spaces.get("nasbenchnlp")
 SMALL = profiles.PAPER.replace(name="small", width=0.1, steps=20, sequences=4)

@@ -8,9 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from naslib_gennas import profiles, scoring, spaces
+from naslib_gennas import spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.nasbench201 import NasBench201Network
+from naslib_gennas.regression import profiles
+from naslib_gennas.scoring import scorer
 from naslib_gennas.spaces.natssize import LAYERS, WIDTHS
 
 SPACE = spaces.get("nats-size")
@@ -73,5 +75,5 @@ def test_stages_have_the_widths_of_the_cells_and_a_changing_skip_is_a_convolutio
 
 
 def test_scores_prefer_wide_networks_to_narrow_ones():
-    narrow, wide = (scoring.score("nats-size", text).score for text in ("8:8:8:8:8", "64:64:64:64:64"))
+    narrow, wide = (scorer.score("nats-size", text).score for text in ("8:8:8:8:8", "64:64:64:64:64"))
     assert np.isfinite(narrow) and narrow < wide

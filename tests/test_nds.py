@@ -14,11 +14,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from naslib_gennas import images, profiles, proxies, spaces, truth
+from naslib_gennas import proxies, spaces, truth
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.anynet import AnyNetwork, StagePlan, complexity
+from naslib_gennas.regression import batches, profiles
 from naslib_gennas.spaces import nds, nds_records
-from naslib_gennas.spaces.base import build
+from naslib_gennas.spaces.space import build
 
 NAMES = sorted(nds_records.FILES)
 FAMILY = [name for name in NAMES if "resne" in name]
@@ -85,7 +86,7 @@ def test_every_space_draws_varies_writes_and_scores(name: str) -> None:
             assert space.parse(space.format(one)) == one
             assert space.parse(record(name, one)) == one
     proxy = proxies.get("gennas-combo", TINY)
-    inputs = images.load("photos", proxy.images, TINY.resolution)
+    inputs = batches.load("photos", proxy.images, TINY.resolution)
     trainable = [arch for arch in archs if space.untrainable(arch) is None][:2]
     scores = []
     for arch in trainable:

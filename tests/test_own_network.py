@@ -13,7 +13,7 @@ from torch import nn
 import naslib_gennas
 from naslib_gennas import score_network
 from naslib_gennas.errors import InputError
-from naslib_gennas.profiles import PAPER
+from naslib_gennas.regression.profiles import PAPER
 
 TINY = PAPER.replace(name="tiny", images=2, resolution=16, target_size=4, steps=6)
 

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from naslib_gennas import images, profiles, spaces, tasks
+from naslib_gennas import spaces
 from naslib_gennas.errors import InputError
-from naslib_gennas.profiles import FAST, PAPER, Profile
-from naslib_gennas.regression import regress
+from naslib_gennas.regression import batches, profiles, tasks
+from naslib_gennas.regression.maps import regress
+from naslib_gennas.regression.profiles import FAST, PAPER, Profile
 
 
 def norms_on_the_longest_path(output: torch.Tensor) -> int:
@@ -81,7 +82,7 @@ def test_steps_are_the_profile_s_own_where_nothing_says_otherwise():
 def test_a_fast_score_is_the_mean_of_the_last_three_records_relative_to_an_early_loss(name, steps):
     space = spaces.get(name)
     network = spaces.build(space, space.parse(DEEPEST[name]), FAST, 0)
-    result = regress(network, images.load("photos", 8, 16), tasks.get("combo"), FAST, 0)
+    result = regress(network, batches.load("photos", 8, 16), tasks.get("combo"), FAST, 0)
     assert [step for step, _ in result.losses] == [steps - 4, steps - 2, steps]
     assert len(result.trace) == steps
     mean = math.prod(loss for _, loss in result.losses) ** (1 / 3)
@@ -93,7 +94,7 @@ def test_a_network_of_unknown_depth_trains_for_the_profile_s_steps():
     network: nn.Module = space.build(space.parse(DEEPEST["nasbench201"]), space.size(FAST))
     assert network.norm_depth is None
     profile = FAST.replace(steps=5)
-    assert len(regress(network, images.load("photos", 8, 16), tasks.get("combo"), profile, 0).trace) == 5
+    assert len(regress(network, batches.load("photos", 8, 16), tasks.get("combo"), profile, 0).trace) == 5
 
 
 @pytest.mark.parametrize(

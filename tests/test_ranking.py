@@ -11,11 +11,13 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from naslib_gennas import proxies, ranking, report, sampling, spaces, truth
+from naslib_gennas import files, proxies, spaces, truth
 from naslib_gennas.errors import InputError
-from naslib_gennas.profiles import Profile
-from naslib_gennas.proxies.base import Proxy, Score
+from naslib_gennas.proxies.proxy import Proxy, Score
+from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.spaces.nasbench201 import OPERATIONS
+from naslib_gennas.studies import ranking
+from naslib_gennas.truth import sampling
 
 TINY = Profile(name="tiny", cells=1, channels=4, images=2, resolution=8, target_size=2, steps=2)
 SPACE = spaces.get("nasbench201")
@@ -107,7 +109,7 @@ def test_the_run_folder_has_every_score_and_result(table, tmp_path):
     result = ranking.rank(SPACE, SIZE, 10, truth=table, workers=1, out=out, progress=watch)
     assert lines == list(range(2, 12))  # each row is on disk when its score is known
     content = json.loads((out / "result.json").read_text(encoding="utf-8"))
-    assert content == json.loads(report.to_json(result.to_json()))
+    assert content == json.loads(files.to_json(result.to_json()))
     assert set(content["spearman"]) == {"value", "low", "high"} and len(content["architectures"]) == 10
     assert {"arch", "score", "truth", "seconds", "status"} <= set(content["architectures"][0])
     with open(out / "scores.csv", encoding="utf-8") as file:
@@ -143,7 +145,7 @@ def test_a_full_disk_loses_the_file_and_not_the_scores(tmp_path):
         pytest.skip("this system has no /dev/full")
     (tmp_path / "scores.csv").symlink_to("/dev/full")
     with pytest.warns(RuntimeWarning, match="incomplete"):
-        rows = report.Rows(tmp_path / "scores.csv", ("a",))
+        rows = files.Rows(tmp_path / "scores.csv", ("a",))
     rows.write({"a": 1})
     rows.close()
     assert "space" in rows.problem

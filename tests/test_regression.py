@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from naslib_gennas import images, proxies, spaces, tasks
+from naslib_gennas import proxies, spaces
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.profiles import PAPER
 from naslib_gennas.randomness import derive, isolated
-from naslib_gennas.regression import Heads, regress
+from naslib_gennas.regression import batches, tasks
+from naslib_gennas.regression.maps import Heads, regress
+from naslib_gennas.regression.profiles import PAPER
 
 SPACE = spaces.get("nasbench201")
 ARCH = SPACE.parse("|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|avg_pool_3x3~0|none~1|nor_conv_3x3~2|")
@@ -26,7 +27,7 @@ NOISY = tasks.get("search-N")
 
 def run(task="combo", profile=SMALL, seed=0):
     network = spaces.build(SPACE, ARCH, profile, seed)
-    inputs = images.load("photos", profile.images or 16, profile.resolution)
+    inputs = batches.load("photos", profile.images or 16, profile.resolution)
     return regress(network, inputs, tasks.get(task), profile, seed)
 
 
@@ -56,7 +57,7 @@ def test_losses_are_recorded_every_ten_steps_and_after_the_last():
 def test_training_equals_a_plain_loop(task):
     """The table of the method written out: torch's SGD, two groups, weighted sum of errors, evaluation mode."""
     task = tasks.get(task)
-    inputs = images.load("photos", 2, 16)
+    inputs = batches.load("photos", 2, 16)
     network = spaces.build(SPACE, ARCH, SMALL, 0)
     plain = copy.deepcopy(network)
     found = regress(network, inputs, task, SMALL, 0)
@@ -119,7 +120,7 @@ def test_weight_decay_touches_matrices_alone():
         def forward(self, x):
             return [self.inner(x)[-1] * 0.0]
 
-    regress(Blind(), images.load("photos", 2, 16), zero, SMALL.replace(steps=1), 0)
+    regress(Blind(), batches.load("photos", 2, 16), zero, SMALL.replace(steps=1), 0)
     moved = {name for name, p in network.named_parameters() if not torch.equal(p, before[name])}
     reached = {name for name in before if not name.startswith(("last", "classifier"))}
     assert moved == {name for name in reached if before[name].dim() > 1}
@@ -142,7 +143,7 @@ class Exploding(StagedNetwork):
 
 def test_a_training_that_diverges_ends_early_ranks_last_and_says_why():
     proxy = proxies.get("gennas-combo", SMALL)
-    score = proxy.score(Exploding(), images.load("photos", 2, 16), 0)
+    score = proxy.score(Exploding(), batches.load("photos", 2, 16), 0)
     assert score.value == -math.inf and score.status == "diverged" and "after 10 steps" in score.reason
     assert len(score.details["losses"]) == 1
 
@@ -152,7 +153,7 @@ def test_a_proxy_scores_a_copy():
     network = spaces.build(SPACE, ARCH, SMALL, 0).train()
     network.stages.eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    inputs = images.load("photos", 2, 16)
+    inputs = batches.load("photos", 2, 16)
     kept = inputs.clone()
     score = proxy.score(network, inputs, 0)
     assert score.status == "ok" and score.value == -run().loss
@@ -181,7 +182,7 @@ class OverTime(StagedNetwork):
 
 @pytest.mark.parametrize("task", ["combo", "search-N", "resize@2"])
 def test_maps_over_time_regress_onto_the_signals_in_one_dimension(task):
-    inputs = images.load("photos", 4, 16)
+    inputs = batches.load("photos", 4, 16)
     with isolated(0):
         network = OverTime()
     profile = SMALL.replace(images=4, steps=40)

@@ -20,10 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from journals import entries
 
-from naslib_gennas import architecture_search, constraints, labels, spaces, task_genes, task_search, tasks
+from naslib_gennas import spaces
 from naslib_gennas.errors import InputError
-from naslib_gennas.labels import Labels
-from naslib_gennas.store import Store
+from naslib_gennas.regression import genes, tasks
+from naslib_gennas.scoring.store import Store
+from naslib_gennas.studies import constraints, search, task_search
+from naslib_gennas.truth import labels
+from naslib_gennas.truth.labels import Labels
 
 ROOT = str(Path(__file__).parents[1])
 TINY = {"name": "tiny", "steps": 2, "images": 2, "resolution": 8, "target_size": 2, "cells": 1, "channels": 4}
@@ -38,7 +41,7 @@ def course(found):
 
 def test_a_search_finds_reports_and_goes_on(tmp_path):
     seen = []
-    found = architecture_search.search(
+    found = search.search(
         SPACE,
         **{**USUAL, "truth": table(tmp_path)},
         evaluations=30,
@@ -59,19 +62,19 @@ def test_a_search_finds_reports_and_goes_on(tmp_path):
     assert all(s.parent is not None for s in found.course.steps[8:])
     assert (tmp_path / "out" / "search.png").stat().st_size > 10_000
     assert len((tmp_path / "out" / "history.csv").read_text().splitlines()) == 31
-    longer = architecture_search.search(SPACE, **USUAL, evaluations=36, control=False, store=tmp_path / "s.sqlite")
+    longer = search.search(SPACE, **USUAL, evaluations=36, control=False, store=tmp_path / "s.sqlite")
     assert longer.resumed == 30 and course(longer)[:30] == course(found)
-    fresh = architecture_search.search(SPACE, **USUAL, evaluations=36, control=False)
+    fresh = search.search(SPACE, **USUAL, evaluations=36, control=False)
     assert course(fresh) == course(longer) and fresh.resumed == 0
-    shorter = architecture_search.search(SPACE, **USUAL, evaluations=5, control=False, store=tmp_path / "s.sqlite")
+    shorter = search.search(SPACE, **USUAL, evaluations=5, control=False, store=tmp_path / "s.sqlite")
     assert course(shorter) == course(fresh)[:5]
     with pytest.raises(InputError, match="other settings: seed was 0, is 1"):
-        architecture_search.search(SPACE, **USUAL, evaluations=5, seed=1, out=tmp_path / "out")
+        search.search(SPACE, **USUAL, evaluations=5, seed=1, out=tmp_path / "out")
 
 
 def test_a_race_stopped_at_any_rung_ends_as_the_uninterrupted_one(tmp_path):
     settings = {**USUAL, "finalists": 4}
-    whole = architecture_search.search(SPACE, **settings, evaluations=12, control=False)
+    whole = search.search(SPACE, **settings, evaluations=12, control=False)
     assert [one.rung for one in whole.course.finalists] == [4, 4, 1, 1]
     kept = {"evaluations": 12, "control": False, "store": tmp_path / "s.sqlite"}
     for stop in (2, 5, 7):
@@ -81,9 +84,9 @@ def test_a_race_stopped_at_any_rung_ends_as_the_uninterrupted_one(tmp_path):
             if method == "finalists" and next(called) == stop:
                 raise KeyboardInterrupt
 
-        with pytest.raises(architecture_search.Interrupted):
-            architecture_search.search(SPACE, **settings, **kept, progress=interrupt)
-    again = architecture_search.search(SPACE, **settings, **kept)
+        with pytest.raises(search.Interrupted):
+            search.search(SPACE, **settings, **kept, progress=interrupt)
+    again = search.search(SPACE, **settings, **kept)
 
     def places(found):
         return [(one.arch, one.rung, one.score, one.final_score) for one in found.course.finalists]
@@ -110,7 +113,7 @@ def test_untrainable_candidates_count_as_evaluations():
         return any(SPACE.untrainable(SPACE.sample(np.random.default_rng([seed, number]))) for number in range(10))
 
     seed = next(seed for seed in range(1000) if untrainable(seed))
-    found = architecture_search.search(SPACE, **USUAL, method="random", evaluations=10, seed=seed)
+    found = search.search(SPACE, **USUAL, method="random", evaluations=10, seed=seed)
     assert [step.id for step in found.course.steps] == list(range(10)) and found.control is None
     assert {step.status for step in found.course.steps} == {"ok", "untrainable"}
     assert all(step.score == -math.inf for step in found.course.steps if step.status == "untrainable")
@@ -118,8 +121,8 @@ def test_untrainable_candidates_count_as_evaluations():
 
 KILLED = """
 import sys
-from naslib_gennas import architecture_search
-found = architecture_search.search("nasbench201", {usual}, evaluations={count}, control=False, store=sys.argv[1])
+from naslib_gennas.studies import search
+found = search.search("nasbench201", {usual}, evaluations={count}, control=False, store=sys.argv[1])
 print("done", found.resumed)
 """
 
@@ -154,8 +157,8 @@ def test_a_search_killed_again_and_again_ends_as_the_uninterrupted_one(tmp_path)
                 Store(path).close()
             before = entries(path)
     assert kills >= attempts * 2 // 3
-    resumed = architecture_search.search("nasbench201", **USUAL, evaluations=count, control=False, store=path)
-    whole = architecture_search.search("nasbench201", **USUAL, evaluations=count, control=False)
+    resumed = search.search("nasbench201", **USUAL, evaluations=count, control=False, store=path)
+    whole = search.search("nasbench201", **USUAL, evaluations=count, control=False)
     assert course(resumed) == course(whole)
     assert resumed.best.arch == whole.best.arch
 
@@ -165,13 +168,11 @@ def test_an_interrupted_search_says_what_it_has(tmp_path):
         if done == 7:
             raise KeyboardInterrupt
 
-    with pytest.raises(architecture_search.Interrupted) as caught:
-        architecture_search.search(
-            SPACE, **USUAL, evaluations=20, store=tmp_path / "s.sqlite", out=tmp_path / "out", progress=stop
-        )
+    with pytest.raises(search.Interrupted) as caught:
+        search.search(SPACE, **USUAL, evaluations=20, store=tmp_path / "s.sqlite", out=tmp_path / "out", progress=stop)
     assert caught.value.found.evaluations == 7 and not caught.value.found.complete
     assert json.loads((tmp_path / "out" / "result.json").read_text())["evaluations"] == 7
-    found = architecture_search.search(
+    found = search.search(
         SPACE, **USUAL, evaluations=20, control=False, store=tmp_path / "s.sqlite", out=tmp_path / "out"
     )
     assert found.resumed == 7 and found.evaluations == 20
@@ -179,9 +180,9 @@ def test_an_interrupted_search_says_what_it_has(tmp_path):
 
 def test_a_budget_of_time_ends_a_search():
     started = time.monotonic()
-    found = architecture_search.search(SPACE, **USUAL, budget=0.5, control=False)
+    found = search.search(SPACE, **USUAL, budget=0.5, control=False)
     assert 0 < found.evaluations and time.monotonic() - started < 10
-    assert architecture_search.seconds("10m") == 600 and architecture_search.seconds("1.5h") == 5400
+    assert search.seconds("10m") == 600 and search.seconds("1.5h") == 5400
 
 
 @pytest.mark.parametrize(
@@ -197,18 +198,18 @@ def test_a_budget_of_time_ends_a_search():
 )
 def test_settings_that_make_no_sense_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
-        architecture_search.search(SPACE, **{**USUAL, **changes})
+        search.search(SPACE, **{**USUAL, **changes})
 
 
 @pytest.mark.parametrize("text", ["0", "-3", "ten", "5 x", "0s"])
 def test_a_budget_that_is_no_time_is_refused(text):
     with pytest.raises(InputError, match="takes a time above 0"):
-        architecture_search.seconds(text)
+        search.seconds(text)
 
 
 def test_constraints_hold_for_every_candidate():
     bounds = [constraints.parse("params<0.6M"), constraints.parse("flops>=20M")]
-    found = architecture_search.search(SPACE, **USUAL, evaluations=12, control=False, constraint=bounds)
+    found = search.search(SPACE, **USUAL, evaluations=12, control=False, constraint=bounds)
     for step in found.course.steps:
         arch = SPACE.parse(step.arch)
         assert constraints.MEASURES["params"](SPACE, arch) < 0.6e6
@@ -227,7 +228,7 @@ def test_a_whole_network_is_counted():
 def test_an_impossible_constraint_says_how_many_samples_met_it(monkeypatch):
     monkeypatch.setattr(constraints, "TRIES", 40)
     with pytest.raises(InputError, match="params<10: 0 of 40 samples of nasbench201 met it"):
-        architecture_search.search(SPACE, **USUAL, constraint=["params<10"])
+        search.search(SPACE, **USUAL, constraint=["params<10"])
 
 
 # ------------------------------------------------------------------------------------------------------- task search
@@ -347,11 +348,11 @@ def choices(places, levels):
 @pytest.mark.parametrize("kind", ["cnn", "rnn"])
 def test_genes_make_tasks_that_round_trip_and_change(kind):
     rng = np.random.default_rng(0)
-    genome = task_genes.sample(rng, kind)
+    genome = genes.sample(rng, kind)
     changed = []
     for _ in range(60):
-        mutant = task_genes.mutate(json.loads(json.dumps(genome)), rng, kind)
-        task = task_genes.to_task(mutant, "mine", kind)
+        mutant = genes.mutate(json.loads(json.dumps(genome)), rng, kind)
+        task = genes.to_task(mutant, "mine", kind)
         assert tasks.parse(tasks.dump(task), "mine") == task
         assert 0 <= task.noise.level <= 0.9 and all(16 <= stage.channels <= 96 for stage in task.stages)
         parts = [part for stage in task.stages for part in stage.signals] + list(task.input)
@@ -364,21 +365,21 @@ def test_genes_make_tasks_that_round_trip_and_change(kind):
 @pytest.mark.parametrize("name", ["combo", "nlp-combo", "search-N"])
 def test_a_shipped_task_has_genes(name):
     task = tasks.get(name)
-    genome = json.loads(json.dumps(task_genes.from_task(task, np.random.default_rng(0))))
-    made = task_genes.to_task(genome, task.name, task.kind)
+    genome = json.loads(json.dumps(genes.from_task(task, np.random.default_rng(0))))
+    made = genes.to_task(genome, task.name, task.kind)
     assert (made.stages, made.input, made.noise) == (task.stages, task.input, task.noise)
-    assert task_genes.mutate(genome, np.random.default_rng(1), task.kind) != genome
+    assert genes.mutate(genome, np.random.default_rng(1), task.kind) != genome
 
 
 def test_a_task_that_is_no_genome_is_refused():
     with pytest.raises(ValueError, match="task 'single' has settings that are no genes"):
-        task_genes.from_task(tasks.get("single"), np.random.default_rng(0))
+        genes.from_task(tasks.get("single"), np.random.default_rng(0))
 
 
 def test_a_task_search_starts_with_the_usual_task(short):
     found = task_search.search(SPACE, few(), **TASK, evaluations=3, control=False)
     first = min(found.course.trials, key=lambda trial: trial.id)
-    assert task_genes.to_task(first.genome, "combo").stages == tasks.get("combo").stages
+    assert genes.to_task(first.genome, "combo").stages == tasks.get("combo").stages
 
 
 @pytest.mark.parametrize(

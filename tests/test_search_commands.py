@@ -18,8 +18,11 @@ import yaml
 from journals import entries
 from typer.testing import CliRunner
 
-from naslib_gennas import engine, finalists, profiles, spaces, task_search, tasks
-from naslib_gennas.cli import app
+from naslib_gennas import spaces
+from naslib_gennas.cli.app import app
+from naslib_gennas.regression import profiles, tasks
+from naslib_gennas.scoring import engine
+from naslib_gennas.studies import race, task_search
 
 SPACE = spaces.get("nasbench201")
 TINY = {"cells": 1, "channels": 4, "images": 2, "resolution": 8, "target_size": 2, "steps": 2}
@@ -102,12 +105,12 @@ def test_constraints_and_a_budget_of_time_from_the_command_line(place):
 
 def test_finalists_are_scored_at_full_depth_under_a_seed_of_their_own():
     fast = profiles.get("fast")
-    deep = finalists.profile_for(SPACE, fast)
+    deep = race.profile_for(SPACE, fast)
     assert SPACE.size(deep) == SPACE.paper_size != SPACE.size(fast)
     assert (deep.images, deep.resolution) == (fast.images, fast.resolution)
-    assert finalists.usual(SPACE, fast) and not finalists.usual(SPACE, profiles.get("paper"))
-    assert not finalists.usual(spaces.get("nasbenchnlp"), fast)
-    assert finalists.seed_for(0) not in (0, finalists.seed_for(1))
+    assert race.usual(SPACE, fast) and not race.usual(SPACE, profiles.get("paper"))
+    assert not race.usual(spaces.get("nasbenchnlp"), fast)
+    assert race.seed_for(0) not in (0, race.seed_for(1))
 
 
 def test_a_task_search_prints_writes_and_goes_on(place, monkeypatch):

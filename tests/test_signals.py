@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from naslib_gennas import signals
+from naslib_gennas.regression import signals
 
 SHAPE = {"images": 3, "channels": 20, "size": (8, 8)}
 FREQUENCIES = (0.1, 0.25, 0.45)

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from naslib_gennas import store as stores
 from naslib_gennas.errors import InputError
-from naslib_gennas.store import Row, Run, Store, canonical
+from naslib_gennas.identity import canonical
+from naslib_gennas.scoring import store as stores
+from naslib_gennas.scoring.store import Row, Run, Store
 
 ROOT = str(Path(__file__).parents[1])
 RUN = Run("nasbench201", "gennas-combo", canonical({"steps": 2}), "photos", 0)
@@ -146,7 +147,7 @@ def test_a_damaged_store_is_set_aside_and_what_it_holds_is_rescued(tmp_path, pla
 
 FILLER = """
 import resource, signal, sys, warnings
-from naslib_gennas.store import Row, Run, Store
+from naslib_gennas.scoring.store import Row, Run, Store
 
 run = Run("nasbench201", "p", "{}", "photos", 0)
 with Store(sys.argv[1]) as store:

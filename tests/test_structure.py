@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
-from naslib_gennas import spaces, structure
-from naslib_gennas.profiles import FAST
+from naslib_gennas import spaces
+from naslib_gennas.networks import structure
+from naslib_gennas.regression.profiles import FAST
 
 SPACE = spaces.get("nasbench201")
 INPUTS = torch.zeros(4, 3, 8, 8)

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from naslib_gennas import tasks
 from naslib_gennas.errors import InputError
-from naslib_gennas.tasks import Noise, ProxyTask, Signal, Stage
+from naslib_gennas.regression import tasks
+from naslib_gennas.regression.tasks import Noise, ProxyTask, Signal, Stage
 
 numbers = st.floats(0, 3, allow_nan=False).map(lambda x: round(x, 4))
 scopes = st.sampled_from(["local", "global"])

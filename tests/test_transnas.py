@@ -12,11 +12,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from naslib_gennas import images, profiles, proxies, spaces
+from naslib_gennas import proxies, spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.nasbench201 import EDGES
 from naslib_gennas.networks.transnas import SumCell
-from naslib_gennas.spaces.base import Size, build
+from naslib_gennas.regression import batches, profiles
+from naslib_gennas.spaces.space import Size, build
 
 TINY = profiles.PAPER.replace(name="tiny", cells=1, channels=8, images=2, resolution=16, target_size=4, steps=2)
 TASKS = ("autoencoder", "class_object", "class_scene", "jigsaw", "normal", "room_layout", "segmentsemantic")
@@ -116,7 +117,7 @@ def test_key_is_equal_where_the_middle_nodes_change_places() -> None:
 @pytest.mark.parametrize("name", ["transnas-micro", "transnas-macro"])
 def test_scores_are_finite_and_distinct(name: str) -> None:
     space, proxy, rng = spaces.get(name), proxies.get("gennas-combo", TINY), np.random.default_rng(0)
-    inputs = images.load("photos", proxy.images, TINY.resolution)
+    inputs = batches.load("photos", proxy.images, TINY.resolution)
     archs = [arch for arch in (space.sample(rng) for _ in range(8)) if space.untrainable(arch) is None][:3]
     scores = [proxy.measure(build(space, arch, TINY, 0), inputs, 0).value for arch in archs]
     assert np.isfinite(scores).all() and len(set(scores)) == 3

@@ -96,7 +96,7 @@ def test_analog_nasbench_holds_the_whole_space_in_the_right_order(shared):
     table = truth.load("analog-nasbench", SPACE)
     assert table.complete and len(table.texts) == 15625 and table.best == pytest.approx(94.07, abs=0.01)
     official = truth.load(shared / "benchmarks" / "nasbench201.csv", SPACE)
-    from naslib_gennas.metrics import spearman
+    from naslib_gennas.truth.metrics import spearman
 
     # Another order of operations or edges would give next to nothing.
     assert spearman([table.texts[arch] for arch in official.texts], list(official.texts.values())).value > 0.98

@@ -11,10 +11,11 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import torch
 
-from naslib_gennas import images, truth
+from naslib_gennas import truth
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.plugin import compat
-from naslib_gennas.spaces.naslib_graph import TABLE, NaslibSpace, Spec, names, row_of
+from naslib_gennas.plugin.naslib_graph import TABLE, NaslibSpace, Spec, names, row_of
+from naslib_gennas.regression import batches
 
 _DATASETS_201 = {
     "cifar10": "nb201_cifar10_full_training.pickle",
@@ -218,7 +219,7 @@ def loaders_of_ours(inputs: str = "photos", count: int = 16) -> Iterator[None]:
         inputs: the batch, as ``--inputs`` of the command line calls it.
         count: images in a batch; labels are drawn at random, since there are none.
     """
-    batch = (images.load(inputs, count, 32), torch.from_numpy(np.random.default_rng(0).integers(0, 10, count)))
+    batch = (batches.load(inputs, count, 32), torch.from_numpy(np.random.default_rng(0).integers(0, 10, count)))
 
     def get_train_val_loaders(config: Any = None, mode: str = "train", *args: Any, **kwargs: Any) -> Tuple[Any, ...]:
         return [batch], [batch], [batch], None, None

@@ -17,8 +17,8 @@ from naslib_gennas.plugin import benchmark as benchmarks
 from naslib_gennas.plugin import compat, config
 from naslib_gennas.plugin.benchmark import Benchmark
 from naslib_gennas.plugin.measure import register
+from naslib_gennas.plugin.naslib_graph import NaslibSpace
 from naslib_gennas.plugin.scoring import TASKS
-from naslib_gennas.spaces.naslib_graph import NaslibSpace
 
 OURS = "gennas_re"
 OPTIMIZERS = ("rs", "re", "bananas", "npenas", "ls", "darts", "drnas", "gdas", OURS)

@@ -12,15 +12,15 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import torch
 
-from naslib_gennas import engine
-from naslib_gennas import finalists as finals
 from naslib_gennas.errors import InputError
-from naslib_gennas.evolution import Evolution, Individual, differences
-from naslib_gennas.finalists import Finalist
 from naslib_gennas.plugin import compat
+from naslib_gennas.plugin.naslib_graph import NaslibSpace, Spec
 from naslib_gennas.plugin.scoring import GraphScorer, Settings, task_of
 from naslib_gennas.proxies import gennas
-from naslib_gennas.spaces.naslib_graph import NaslibSpace, Spec
+from naslib_gennas.scoring import engine
+from naslib_gennas.studies import race as finals
+from naslib_gennas.studies.evolution import Evolution, Individual, differences
+from naslib_gennas.studies.race import Finalist
 
 compat.require_naslib()
 
@@ -44,7 +44,7 @@ class GenNASRegularizedEvolution(MetaOptimizer):
     as ``gennas_combo`` or a task), ``gennas_profile``, ``gennas_steps``, ``gennas_seeds``, ``gennas_inputs``,
     ``gennas_network``, ``gennas_finalists``; the seed is ``search.seed``, or else ``config.seed``. After the last epoch
     the best architectures race at the full depth of the space's networks for being the final one, as in
-    `naslib_gennas.finalists`: a fifth of them where the profile shrinks the networks, or ``gennas_finalists``.
+    `naslib_gennas.studies.race`: a fifth of them where the profile shrinks the networks, or ``gennas_finalists``.
 
     Args:
         config: NASLib's configuration.

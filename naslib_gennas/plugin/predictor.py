@@ -10,16 +10,18 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from naslib_gennas import fewshot, task_search, tasks
 from naslib_gennas.errors import InputError, suggest
-from naslib_gennas.fewshot import Ranker
-from naslib_gennas.labels import FEWEST, rho
 from naslib_gennas.plugin import compat
+from naslib_gennas.plugin.naslib_graph import NaslibSpace
 from naslib_gennas.plugin.scoring import FEW_SHOT, GraphScorer, Settings, cnn_tasks, finite, task_of
 from naslib_gennas.proxies import gennas_fewshot
+from naslib_gennas.proxies import ranker as rankers
+from naslib_gennas.proxies.ranker import Ranker
 from naslib_gennas.randomness import derive
-from naslib_gennas.spaces.naslib_graph import NaslibSpace
-from naslib_gennas.tasks import ProxyTask
+from naslib_gennas.regression import tasks
+from naslib_gennas.regression.tasks import ProxyTask
+from naslib_gennas.studies import task_search
+from naslib_gennas.truth.labels import FEWEST, rho
 
 compat.require_naslib()
 
@@ -41,7 +43,7 @@ CHECKS = (1, 2)
 class GenNASPredictor(Predictor):
     """Scores NASLib's graphs by regression; it needs no data set, no dataloader and no labels.
 
-    With labels, `fit` of ``gennas`` and ``gennas_fewshot`` fits the ranker of `naslib_gennas.fewshot`. With another
+    With labels, `fit` of ``gennas`` and ``gennas_fewshot`` fits the ranker of `naslib_gennas.proxies.ranker`. With another
     key, or with candidates or time to search, it takes the shipped task whose scores rank the labelled architectures
     best and, given time, searches for a new one that ranks them better (section 3.4 of arXiv:2108.01899).
 
@@ -58,7 +60,7 @@ class GenNASPredictor(Predictor):
         task: the name of the task in use; `SEARCHED` where `fit` found a better one than those that ship, `RANKED`
             where `gennas-fewshot` scores.
         ranker: what `fit` made of the labels; None: nothing, so that `gennas-plus` itself scores.
-        searched: the task that was found; `naslib_gennas.tasks.dump` writes it as YAML.
+        searched: the task that was found; `naslib_gennas.regression.tasks.dump` writes it as YAML.
         correlations: Spearman correlation with the labels of `fit`, by task.
     """
 
@@ -144,7 +146,7 @@ class GenNASPredictor(Predictor):
             logger.info("gennas: %d labels of graphs that can be scored are too few; %s stays", len(usable), self.task)
             return
         rows, known = zip(*usable)
-        self.ranker, self.task = fewshot.fit(rows, known), RANKED
+        self.ranker, self.task = rankers.fit(rows, known), RANKED
         logger.info("gennas: ranker fitted to %d labels; %s", len(known), self.ranker.hyperparameters)
 
     def _search(self, graphs: Sequence[Any], values: Sequence[float]) -> None:

@@ -13,13 +13,13 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
-from naslib_gennas import tasks
 from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import benchmark as benchmarks
 from naslib_gennas.plugin import config
 from naslib_gennas.plugin.benchmark import Benchmark
 from naslib_gennas.plugin.measure import register
 from naslib_gennas.plugin.scoring import FEW_SHOT, TASKS
+from naslib_gennas.regression import tasks
 
 #: What NASLib's predictor_config.yaml has, for files that leave it out.
 DEFAULTS: Mapping[str, Any] = {

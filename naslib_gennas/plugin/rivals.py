@@ -13,13 +13,13 @@ import torch.nn.functional as F
 
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.plugin import compat
-from naslib_gennas.profiles import Profile
-from naslib_gennas.proxies.base import WHOLE, Proxy, Score, finite_score
+from naslib_gennas.plugin import compat, naslib_graph
+from naslib_gennas.plugin.naslib_graph import NaslibSpace
 from naslib_gennas.proxies.gradients import random_labels
-from naslib_gennas.spaces import naslib_graph
-from naslib_gennas.spaces.base import SearchSpace
-from naslib_gennas.spaces.naslib_graph import NaslibSpace
+from naslib_gennas.proxies.proxy import Proxy, Score, finite_score
+from naslib_gennas.proxies.registry import WHOLE
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.spaces.space import SearchSpace
 
 #: Our name of a proxy -> NASLib's name of the measure.
 MEASURES: Mapping[str, str] = {

@@ -10,14 +10,14 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 import torch
 
-from naslib_gennas import images, profiles, proxies, tasks
+from naslib_gennas import proxies, spaces
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.profiles import Profile
+from naslib_gennas.plugin.naslib_graph import NaslibSpace, Spec, options_of, staged_network, taps_of
 from naslib_gennas.proxies import Proxy, Score, gennas
-from naslib_gennas.spaces import base
-from naslib_gennas.spaces.naslib_graph import NaslibSpace, Spec, options_of, staged_network, taps_of
-from naslib_gennas.tasks import ProxyTask
+from naslib_gennas.regression import batches, profiles, tasks
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.regression.tasks import ProxyTask
 
 #: What a NASLib config calls our measures and predictors -> the proxy task behind it; `plus` is that of `gennas-plus`.
 TASKS: Mapping[str, str] = {
@@ -156,7 +156,7 @@ class GraphScorer:
             else:
                 self.cache[key] = self._mean(
                     lambda seed: self._measure(
-                        base.build(space, spec, proxy.profile, seed), proxy, space.kind, seed, device
+                        spaces.build(space, spec, proxy.profile, seed), proxy, space.kind, seed, device
                     )
                 )
         return self.cache[key]
@@ -176,7 +176,7 @@ class GraphScorer:
 
     def _identity(self, proxy: Proxy) -> Tuple[str, ...]:
         parts = (dict(proxy.settings), dataclasses.asdict(proxy.profile), self.settings.seed, self.settings.seeds)
-        return images.identity(self.settings.inputs), json.dumps(parts, sort_keys=True, default=str)
+        return batches.identity(self.settings.inputs), json.dumps(parts, sort_keys=True, default=str)
 
     def _measure(
         self, network: StagedNetwork, proxy: Proxy, kind: str, seed: int, device: Union[str, torch.device]

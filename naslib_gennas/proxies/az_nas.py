@@ -1,6 +1,6 @@
 """AZ-NAS's measures (arXiv:2403.19232): `az_expressivity`, `az_progressivity`, `az_trainability`, `az_complexity`.
 
-`az_nas` aggregates their ranks over a sample (see `naslib_gennas.aggregation`). They look at the output of every block:
+`az_nas` aggregates their ranks over a sample (see `naslib_gennas.proxies.aggregation`). They look at the output of every block:
 the stem's and each cell's (or residual block's), in the order in which they run, on N(0, 1) inputs and after Kaiming's
 initialisation (fan in).
 """
@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.base import proxy
 from naslib_gennas.proxies.flops import flops
 from naslib_gennas.proxies.initialisation import kaiming
+from naslib_gennas.proxies.registry import proxy
 from naslib_gennas.randomness import generator
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)

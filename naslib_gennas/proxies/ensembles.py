@@ -13,13 +13,15 @@ from typing import Any, Callable, Dict, List, Optional
 import numpy as np
 import torch
 
-from naslib_gennas import aggregation, artefacts, spaces
-from naslib_gennas.aggregation import Aggregate
+from naslib_gennas import files, spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.profiles import Profile
-from naslib_gennas.proxies.base import Proxy, Score, finite_score, get, proxy_family, register
+from naslib_gennas.proxies import aggregation
+from naslib_gennas.proxies.aggregation import Aggregate
+from naslib_gennas.proxies.proxy import Proxy, Score, finite_score
+from naslib_gennas.proxies.registry import get, proxy_family, register
 from naslib_gennas.randomness import derive
+from naslib_gennas.regression.profiles import Profile
 
 #: Architectures of the reference sample.
 REFERENCE = 50
@@ -39,7 +41,7 @@ def from_aggregate(combined: Aggregate, profile: Optional[Profile]) -> Proxy:
             raise InputError(f"{combined.name} needs an architecture of a search space, not a network of your own")
         space, arch = network.built_from
         found = spaces.get(space)
-        reference = artefacts.once(
+        reference = files.once(
             "references", {"space": space, "seed": seed, **settings}, lambda: _reference(found, parts, seed)
         )
         scores = [_score(found, arch, part, seed, inputs.device) for part in parts]

@@ -8,8 +8,8 @@ from typing import Optional
 import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.base import proxy
 from naslib_gennas.proxies.gradients import input_jacobian, random_labels
+from naslib_gennas.proxies.registry import proxy
 
 FLOOR = 1e-5
 # From this many classes on, differences between classes count instead of the classes themselves.

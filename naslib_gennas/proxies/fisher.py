@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.base import proxy
 from naslib_gennas.proxies.gradients import layers, loss
+from naslib_gennas.proxies.registry import proxy
 
 
 @proxy("fisher")

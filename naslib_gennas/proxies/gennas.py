@@ -10,13 +10,14 @@ from typing import List, Optional
 
 import torch
 
-from naslib_gennas import profiles, tasks
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.profiles import Profile
-from naslib_gennas.proxies.base import Proxy, Score, proxy_family
-from naslib_gennas.regression import Regression, regress
-from naslib_gennas.sequence_regression import regress_sequences
-from naslib_gennas.tasks import ProxyTask
+from naslib_gennas.proxies.proxy import Proxy, Score
+from naslib_gennas.proxies.registry import proxy_family
+from naslib_gennas.regression import profiles, tasks
+from naslib_gennas.regression.maps import Regression, regress
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.regression.sequences import regress_sequences
+from naslib_gennas.regression.tasks import ProxyTask
 
 PREFIX = "gennas-"
 

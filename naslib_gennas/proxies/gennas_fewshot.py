@@ -11,13 +11,17 @@ from typing import Any, Optional
 
 import torch
 
-from naslib_gennas import artefacts, fewshot, labels, profiles, spaces, truth
+from naslib_gennas import files, spaces, truth
 from naslib_gennas.errors import InputError
-from naslib_gennas.fewshot import Ranker
-from naslib_gennas.labels import Labels
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.profiles import Profile
-from naslib_gennas.proxies.base import Proxy, Score, finite_score, proxy_family
+from naslib_gennas.proxies import ranker as rankers
+from naslib_gennas.proxies.proxy import Proxy, Score, finite_score
+from naslib_gennas.proxies.ranker import Ranker
+from naslib_gennas.proxies.registry import proxy_family
+from naslib_gennas.regression import profiles
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.truth import labels
+from naslib_gennas.truth.labels import Labels
 
 PREFIX = "gennas-fewshot:"
 #: More labels than this are for other methods; each costs a score, and fitting takes their number to the third power.
@@ -46,9 +50,9 @@ def from_file(rest: str, profile: Optional[Profile] = None) -> Proxy:
             raise InputError(f"{PREFIX}{rest} needs an architecture of a search space, not a network of your own")
         space = network.built_from[0]
         ranker = _fitted(space, _read(spec, digest, space), inputs, seed, chosen)
-        return ranked(ranker, fewshot.describe(network, inputs, seed, chosen))
+        return ranked(ranker, rankers.describe(network, inputs, seed, chosen))
 
-    settings = {"labels": digest, "column": column, "ranker": fewshot.settings()}
+    settings = {"labels": digest, "column": column, "ranker": rankers.settings()}
     return Proxy(PREFIX + rest, measure, chosen, chosen.images or 16, settings)
 
 
@@ -60,9 +64,9 @@ def described(profile: Profile) -> Proxy:
     """The label-free score as a proxy, its details what a ranker is fitted on and asked about."""
 
     def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
-        return fewshot.describe(network, inputs, seed, profile)
+        return rankers.describe(network, inputs, seed, profile)
 
-    return Proxy(PREFIX[:-1], measure, profile, profile.images or 16, {"ranker": fewshot.settings()})
+    return Proxy(PREFIX[:-1], measure, profile, profile.images or 16, {"ranker": rankers.settings()})
 
 
 def ranked(ranker: Ranker, found: Score) -> Score:
@@ -82,7 +86,7 @@ def _fitted(space: str, known: Labels, inputs: torch.Tensor, seed: int, profile:
         "inputs": hashlib.sha256(inputs.detach().cpu().contiguous().numpy().tobytes()).hexdigest(),
         "device": inputs.device.type,
         "seed": seed,
-        "ranker": fewshot.settings(),
+        "ranker": rankers.settings(),
     }
 
     def make() -> Any:
@@ -91,7 +95,7 @@ def _fitted(space: str, known: Labels, inputs: torch.Tensor, seed: int, profile:
             arch = found.parse(text)
             if found.untrainable(arch) is None:
                 network = spaces.build(found, arch, profile, seed).to(inputs.device)
-                score = fewshot.describe(network, inputs, seed, profile)
+                score = rankers.describe(network, inputs, seed, profile)
                 if score.status == "ok":
                     rows.append(score.details)
                     values.append(value)
@@ -100,9 +104,9 @@ def _fitted(space: str, known: Labels, inputs: torch.Tensor, seed: int, profile:
                 f"{known.name}: {len(rows)} of the {len(known.archs)} architectures can be scored; at least "
                 f"{labels.FEWEST} of different value are needed"
             )
-        return dataclasses.asdict(fewshot.fit(rows, values))
+        return dataclasses.asdict(rankers.fit(rows, values))
 
-    return Ranker(**artefacts.once("rankers", settings, make))
+    return Ranker(**files.once("rankers", settings, make))
 
 
 @lru_cache(maxsize=4)

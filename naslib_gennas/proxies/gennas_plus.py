@@ -8,16 +8,18 @@ from typing import List, Optional
 
 import torch
 
-from naslib_gennas import profiles, structure, tasks
+from naslib_gennas.networks import structure
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.profiles import Profile
-from naslib_gennas.proxies.base import Proxy, Score, register
 from naslib_gennas.proxies.meco import meco
+from naslib_gennas.proxies.proxy import Proxy, Score
+from naslib_gennas.proxies.registry import register
 from naslib_gennas.proxies.swap import swap
 from naslib_gennas.proxies.zen import zen
 from naslib_gennas.randomness import derive
-from naslib_gennas.regression import regress
-from naslib_gennas.sequence_regression import regress_sequences
+from naslib_gennas.regression import profiles, tasks
+from naslib_gennas.regression.maps import regress
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.regression.sequences import regress_sequences
 
 #: The proxy tasks that a network is trained on, each from the same initial weights, onto signals of its own drawing.
 TASKS = ("combo", "combo", "single")

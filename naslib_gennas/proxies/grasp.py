@@ -7,9 +7,9 @@ from typing import Optional
 import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.base import proxy
 from naslib_gennas.proxies.gradients import loss
 from naslib_gennas.proxies.gradients import weights as weights_of
+from naslib_gennas.proxies.registry import proxy
 
 
 @proxy("grasp")

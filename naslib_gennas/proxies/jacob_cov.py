@@ -7,8 +7,8 @@ import math
 import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.base import proxy
 from naslib_gennas.proxies.gradients import input_jacobian
+from naslib_gennas.proxies.registry import proxy
 
 # Keeps the logarithm and the inverse of a zero eigenvalue finite, as in the paper.
 FLOOR = 1e-5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.base import proxy
 from naslib_gennas.proxies.gradients import weights
+from naslib_gennas.proxies.registry import proxy
 
 
 @proxy("l2_norm", kinds=("cnn", "rnn"))

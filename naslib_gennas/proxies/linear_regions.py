@@ -7,11 +7,11 @@ from typing import List
 import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.profiles import Profile
 from naslib_gennas.proxies.activations import visit
-from naslib_gennas.proxies.base import proxy
 from naslib_gennas.proxies.initialisation import kaiming
+from naslib_gennas.proxies.registry import proxy
 from naslib_gennas.randomness import generator
+from naslib_gennas.regression.profiles import Profile
 
 LINES = 3
 POINTS = 1000

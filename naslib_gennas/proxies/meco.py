@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.base import proxy
+from naslib_gennas.proxies.registry import proxy
 from naslib_gennas.randomness import generator
 
 SIDE = 64

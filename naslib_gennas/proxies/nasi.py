@@ -9,9 +9,10 @@ import torch.nn.functional as F
 
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.profiles import Profile
-from naslib_gennas.proxies.base import WHOLE, Proxy, Score, finite_score, proxy, proxy_family
 from naslib_gennas.proxies.gradients import random_labels
+from naslib_gennas.proxies.proxy import Proxy, Score, finite_score
+from naslib_gennas.proxies.registry import WHOLE, proxy, proxy_family
+from naslib_gennas.regression.profiles import Profile
 
 # How strongly NASI's objective punishes what the trace norm has above the limit nu.
 PENALTY = 2.0

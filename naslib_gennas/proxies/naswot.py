@@ -8,7 +8,7 @@ import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.activations import visit
-from naslib_gennas.proxies.base import proxy
+from naslib_gennas.proxies.registry import proxy
 
 
 @proxy("naswot")

@@ -7,8 +7,8 @@ import math
 import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.base import WHOLE, proxy
 from naslib_gennas.proxies.initialisation import kaiming
+from naslib_gennas.proxies.registry import WHOLE, proxy
 from naslib_gennas.randomness import generator
 
 

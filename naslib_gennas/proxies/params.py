@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.base import proxy
+from naslib_gennas.proxies.registry import proxy
 
 
 @proxy("params", kinds=("cnn", "rnn"))

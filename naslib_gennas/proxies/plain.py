@@ -7,8 +7,8 @@ from typing import Optional
 import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.base import proxy
 from naslib_gennas.proxies.gradients import weight_gradients
+from naslib_gennas.proxies.registry import proxy
 
 
 @proxy("plain", kinds=("cnn", "rnn"))

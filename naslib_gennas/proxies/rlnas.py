@@ -6,11 +6,12 @@ from typing import Any, Optional
 
 import torch
 
-from naslib_gennas import rlnas
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.profiles import Profile
-from naslib_gennas.proxies.base import Proxy, finite_score, register
+from naslib_gennas.proxies import supernet
+from naslib_gennas.proxies.proxy import Proxy, finite_score
+from naslib_gennas.proxies.registry import register
+from naslib_gennas.regression.profiles import Profile
 
 #: One cell a stage, 64 images of 8x8, 1,000 steps: a quarter of a minute on a core, where the paper trains for a day on
 #: a GPU. So few images that their labels are learned: with 512 of them, rank correlation is 0.1 lower at that cost.
@@ -24,10 +25,10 @@ def make(rest: str, profile: Optional[Profile] = None) -> Proxy:
 
     def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Any:
         """The angle between the weight vectors before and after; the first call trains the supernet and keeps it."""
-        if network.built_from is None or network.built_from[0] not in rlnas.SUPERNETS:
-            known = " and ".join(sorted(rlnas.SUPERNETS))
+        if network.built_from is None or network.built_from[0] not in supernet.SUPERNETS:
+            known = " and ".join(sorted(supernet.SUPERNETS))
             raise InputError(f"rlnas scores architectures of {known}, whose supernets it knows")
         space, arch = network.built_from
-        return finite_score(rlnas.angle(rlnas.trained(space, chosen, inputs, seed), arch))
+        return finite_score(supernet.angle(supernet.trained(space, chosen, inputs, seed), arch))
 
-    return Proxy("rlnas", measure, chosen, chosen.images or 64, {"labels": "random", "batch": rlnas.BATCH})
+    return Proxy("rlnas", measure, chosen, chosen.images or 64, {"labels": "random", "batch": supernet.BATCH})

@@ -9,8 +9,9 @@ import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.activations import visit
-from naslib_gennas.proxies.base import WHOLE, Score, finite_score, proxy
 from naslib_gennas.proxies.initialisation import gaussian
+from naslib_gennas.proxies.proxy import Score, finite_score
+from naslib_gennas.proxies.registry import WHOLE, proxy
 from naslib_gennas.randomness import generator
 
 SWAP_PROFILE = WHOLE.replace(name="swap", images=16)

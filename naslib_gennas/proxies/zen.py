@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.base import WHOLE, proxy
 from naslib_gennas.proxies.initialisation import gaussian
+from naslib_gennas.proxies.registry import WHOLE, proxy
 from naslib_gennas.randomness import generator
 
 STEP = 1e-2

@@ -8,9 +8,9 @@ from typing import List, Optional
 import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.base import WHOLE, proxy
 from naslib_gennas.proxies.gradients import loss
 from naslib_gennas.proxies.gradients import weights as weights_of
+from naslib_gennas.proxies.registry import WHOLE, proxy
 
 # Two batches of 64, as the paper's NAS-Bench-201 experiments use.
 BATCHES = 2

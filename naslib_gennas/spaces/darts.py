@@ -11,7 +11,8 @@ import numpy as np
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.cells import CellPlan, Genotype, canonical, output_depends_on_input
 from naslib_gennas.networks.darts import OPERATIONS, CellNetwork, reductions
-from naslib_gennas.spaces.base import SearchSpace, Size, search_space
+from naslib_gennas.spaces.registry import search_space
+from naslib_gennas.spaces.space import SearchSpace, Size
 
 NODES = 4
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")

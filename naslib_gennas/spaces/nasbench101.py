@@ -11,7 +11,8 @@ import numpy as np
 
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.nasbench101 import NasBench101Network
-from naslib_gennas.spaces.base import SearchSpace, Size, search_space
+from naslib_gennas.spaces.registry import search_space
+from naslib_gennas.spaces.space import SearchSpace, Size
 
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 MAX_VERTICES = 7

@@ -8,7 +8,8 @@ import numpy as np
 
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.nasbench201 import EDGES, NasBench201Network, used_edges
-from naslib_gennas.spaces.base import SearchSpace, Size, search_space
+from naslib_gennas.spaces.registry import search_space
+from naslib_gennas.spaces.space import SearchSpace, Size
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 

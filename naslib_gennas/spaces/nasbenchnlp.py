@@ -10,8 +10,9 @@ import numpy as np
 
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.recurrent import INPUT, NEW, PREVIOUS, Node, RecurrentNetwork, state_number
-from naslib_gennas.profiles import Profile
-from naslib_gennas.spaces.base import SearchSpace, search_space
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.spaces.registry import search_space
+from naslib_gennas.spaces.space import SearchSpace
 
 ACTIVATIONS = ("activation_tanh", "activation_sigm", "activation_leaky_relu")
 PAIRS = ("elementwise_prod", "elementwise_sum")

@@ -8,8 +8,9 @@ import numpy as np
 
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.natssize import SizeNetwork
-from naslib_gennas.profiles import Profile
-from naslib_gennas.spaces.base import SearchSpace, Size, search_space
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.spaces.registry import search_space
+from naslib_gennas.spaces.space import SearchSpace, Size
 
 #: How many channels a layer may have.
 WIDTHS = tuple(range(8, 65, 8))

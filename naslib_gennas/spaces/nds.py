@@ -19,9 +19,10 @@ from naslib_gennas.networks.anynet import BLOCKS, AnyNetwork, StagePlan, complex
 from naslib_gennas.networks.cells import CellPlan, Genotype, canonical
 from naslib_gennas.networks.darts import OPERATIONS as DARTS_OPERATIONS
 from naslib_gennas.networks.darts import CellNetwork
-from naslib_gennas.profiles import Profile
+from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.spaces import darts
-from naslib_gennas.spaces.base import SearchSpace, Size, search_space
+from naslib_gennas.spaces.registry import search_space
+from naslib_gennas.spaces.space import SearchSpace, Size
 
 NASNET_OPERATIONS = (
     "skip_connect",

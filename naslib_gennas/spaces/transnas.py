@@ -10,8 +10,9 @@ import numpy as np
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.nasbench201 import EDGES, used_edges
 from naslib_gennas.networks.transnas import RESIDUAL, TransNasNetwork
-from naslib_gennas.profiles import Profile
-from naslib_gennas.spaces.base import SearchSpace, Size, search_space
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.spaces.registry import search_space
+from naslib_gennas.spaces.space import SearchSpace, Size
 
 #: The operations that the digits 0 to 3 of a micro string stand for.
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")

@@ -12,10 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from naslib_gennas import images, spaces
+from naslib_gennas import spaces
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.plugin import compat
-from naslib_gennas.proxies.base import WHOLE
 from naslib_gennas.proxies.epe_nas import epe_nas
 from naslib_gennas.proxies.fisher import fisher
 from naslib_gennas.proxies.grad_norm import grad_norm
@@ -25,10 +24,12 @@ from naslib_gennas.proxies.jacob_cov import jacob_cov
 from naslib_gennas.proxies.l2_norm import l2_norm
 from naslib_gennas.proxies.naswot import naswot
 from naslib_gennas.proxies.plain import plain
+from naslib_gennas.proxies.registry import WHOLE
 from naslib_gennas.proxies.snip import snip
 from naslib_gennas.proxies.synflow import synflow
 from naslib_gennas.proxies.zen import zen
 from naslib_gennas.randomness import derive
+from naslib_gennas.regression import batches
 
 pytestmark = pytest.mark.naslib
 
@@ -76,7 +77,7 @@ def setting() -> Tuple[StagedNetwork, torch.Tensor, torch.Tensor]:
     space = spaces.get("nasbench101")
     profile = WHOLE.replace(cells=1, channels=8)
     network = spaces.build(space, space.sample(np.random.default_rng(3)), profile, 0)
-    batch = images.load("photos", 32, 32)
+    batch = batches.load("photos", 32, 32)
     return network, batch, random_labels(32, 10, 0, torch.device("cpu"))
 
 
@@ -110,7 +111,7 @@ def test_our_measure_equals_naslibs(name: str, setting: Any) -> None:
 
 def test_compare_runs_naslibs_measures_on_naslibs_graphs(tmp_path: Any) -> None:
     """The same ranking within what initial weights do; what NASLib has no measure for is left alone."""
-    from naslib_gennas.comparison import compare
+    from naslib_gennas.studies.comparison import compare
 
     space = spaces.get("nasbench201")
     rng = np.random.default_rng(1)

@@ -95,8 +95,9 @@ def _labelled(task: str) -> Any:
 def test_a_searched_task_is_taken_only_where_it_beats_the_shipped_ones(
     doubles: None, monkeypatch: pytest.MonkeyPatch, shipped: str, found: str, taken: bool
 ) -> None:
-    from naslib_gennas import task_search, tasks
     from naslib_gennas.plugin.predictor import SEARCHED, GenNASPredictor
+    from naslib_gennas.regression import tasks
+    from naslib_gennas.studies import task_search
 
     graphs, labels = _labelled("search-D")
     outcome = SimpleNamespace(candidate=tasks.get(found), taken=True, course=SimpleNamespace(trials=()))
@@ -140,14 +141,15 @@ def _rank_correlation(one: Any, other: Any) -> float:
 
 
 def test_without_labels_the_few_shot_predictor_is_gennas_plus(graph: Any) -> None:
-    from naslib_gennas import images, proxies, spaces
+    from naslib_gennas import proxies, spaces
     from naslib_gennas.plugin.predictor import GenNASPredictor
+    from naslib_gennas.regression import batches
 
     predictor = GenNASPredictor("gennas_fewshot", **QUICK)
     profile, own = predictor.scorer.settings.resolved(), predictor.scorer.space(graph).own_space()
     network = spaces.build(own, predictor.scorer.space(graph).to_native((2, 0, 4, 3, 0, 2)), profile, 0)
     plus = proxies.get("gennas-plus", profile)
-    expected = plus.measure(network, images.load("photos", plus.images, profile.resolution), 0).value
+    expected = plus.measure(network, batches.load("photos", plus.images, profile.resolution), 0).value
     assert predictor.query(graph) == expected
     assert GenNASPredictor("gennas_plus", **QUICK).query(graph) == expected
     several = GenNASPredictor("gennas_fewshot", seeds=2, **QUICK)
@@ -192,7 +194,7 @@ def test_seconds_of_the_search_are_checked(doubles: None, seconds: Any) -> None:
 
 
 def test_a_search_goes_by_a_task_of_a_file(doubles: None, tmp_path: Path) -> None:
-    from naslib_gennas import tasks
+    from naslib_gennas.regression import tasks
 
     path = tmp_path / "task.yaml"
     path.write_text(tasks.dump(tasks.get("search-D")), encoding="utf-8")

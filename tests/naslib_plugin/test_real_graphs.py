@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from naslib_gennas import profiles
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.plugin import compat
+from naslib_gennas.plugin.naslib_graph import NaslibSpace, genotype_301, spec_201, staged_network, taps_of
 from naslib_gennas.plugin.scoring import GraphScorer, Settings
-from naslib_gennas.spaces import base
-from naslib_gennas.spaces.naslib_graph import NaslibSpace, genotype_301, spec_201, staged_network, taps_of
+from naslib_gennas.regression import profiles
 
 pytestmark = pytest.mark.naslib
 
@@ -183,7 +182,7 @@ def test_native_nasbench201_equals_naslibs(operations: Tuple[str, ...]) -> None:
     space = NaslibSpace("nasbench201")
     assert space.to_native(spec) == operations
     theirs = staged_network(space.graph(spec), 0)
-    ours = base.get("nasbench201").build(operations, space.native.paper_size)  # type: ignore[union-attr]
+    ours = spaces.get("nasbench201").build(operations, space.native.paper_size)  # type: ignore[union-attr]
     _copy_201(theirs.graph, ours)
     _hold_equal(theirs, ours)
 
@@ -192,7 +191,7 @@ def test_native_nasbench101_equals_naslibs() -> None:
     space = NaslibSpace("nasbench101")
     spec = space.parse(str(space.sample(np.random.default_rng(3))))
     theirs = staged_network(space.graph(spec), 0)
-    ours = base.get("nasbench101").build(space.to_native(spec), base.Size(channels=128, cells=3))
+    ours = spaces.get("nasbench101").build(space.to_native(spec), spaces.Size(channels=128, cells=3))
     kinds = (torch.nn.Conv2d, torch.nn.BatchNorm2d)
     pairs = list(zip(_in_order_of_calls(theirs, kinds), _in_order_of_calls(ours, kinds)))
     assert len(pairs) > 20

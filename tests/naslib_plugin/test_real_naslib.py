@@ -18,11 +18,11 @@ import torch
 import yaml
 from scipy import stats
 
+from naslib_gennas import spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import compat, config, predictors, zc
 from naslib_gennas.plugin import run as script_runner
-from naslib_gennas.spaces import base
-from naslib_gennas.spaces.naslib_graph import NaslibSpace
+from naslib_gennas.plugin.naslib_graph import NaslibSpace
 
 pytestmark = pytest.mark.naslib
 
@@ -32,7 +32,7 @@ QUICK = {"gennas_profile": "fast", "gennas_steps": 2}
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made-up accuracies of thirty NAS-Bench-201 architectures, as a user's CSV file."""
-    space, rng = base.get("nasbench201"), np.random.default_rng(0)
+    space, rng = spaces.get("nasbench201"), np.random.default_rng(0)
     archs = {space.format(space.sample(rng)) for _ in range(30)}
     path = tmp_path_factory.mktemp("truth") / "table.csv"
     rows = [f"{arch},{60 + 10 * arch.count('nor_conv_3x3') + i / 100:.2f}" for i, arch in enumerate(sorted(archs))]
@@ -82,7 +82,7 @@ def test_routes_rank_alike_and_files_are_naslibs(tmp_path: Path, table: Path) ->
 
 @pytest.mark.parametrize(("name", "own"), [("nasbench301", "darts"), ("natsbenchsize", "nats-size")])
 def test_tables_of_other_spaces_are_read(tmp_path: Path, name: str, own: str) -> None:
-    space, rng = base.get(own), np.random.default_rng(0)
+    space, rng = spaces.get(own), np.random.default_rng(0)
     rows = {space.format(space.sample(rng)): 90 + i / 10 for i in range(7)}
     path = tmp_path / "table.csv"
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -37,7 +37,7 @@ def test_modules_that_need_naslib_say_how_to_get_it(no_naslib: None, module: str
 
 def test_functions_that_need_naslib_say_how_to_get_it(no_naslib: None) -> None:
     from naslib_gennas import register
-    from naslib_gennas.spaces.naslib_graph import NaslibSpace
+    from naslib_gennas.plugin.naslib_graph import NaslibSpace
 
     for call in (register, lambda: NaslibSpace("nasbench201")):
         with pytest.raises(InputError, match="git clone"):

@@ -1,0 +1,94 @@
+"""Proxy: one way to score a network without training it to the end, and the Score that it gives."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, List, Mapping, Optional, Tuple
+
+import torch
+
+from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.regression import batches
+from naslib_gennas.regression.profiles import Profile
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a proxy says of one network.
+
+    Attributes:
+        value: higher is better; -inf ranks below every finite score.
+        status: "ok"; "diverged" (training or the measure was not finite); "untrainable" (no path from input to
+            output); "failed" (the proxy or its worker broke down).
+        reason: one line, empty where the status is "ok".
+        details: what else the proxy recorded, ready for JSON (`losses`: evaluation-mode loss by step, ...).
+    """
+
+    value: float
+    status: str = "ok"
+    reason: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def finite_score(value: float, **details: Any) -> Score:
+    """A `Score` of `value`; one that is not finite ranks last and says so."""
+    if math.isfinite(value):
+        return Score(value, details=details)
+    return Score(-math.inf, "diverged", f"the measure is {value}", details)
+
+
+#: Scores a network that it may use up: train it, change its weights, leave it in any mode.
+ScoreFunction = Callable[[StagedNetwork, torch.Tensor, int], Score]
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """One way to score a network; make one with `get`.
+
+    Attributes:
+        name: what `--proxy` calls it.
+        measure: ``measure(network, inputs, seed) -> Score``; it may use the network up (see `score`).
+        profile: the size of network and input batch that it scores.
+        images: images in the input batch.
+        settings: everything else that decides its scores, ready for JSON; with the profile it is the fingerprint.
+        kinds: the kinds of search space ("cnn", "rnn") that it can score.
+        inputs: the input batch that it is scored on unless the user names one (see `batches.load`).
+        rungs: ``rungs(folder, least)``: the same scoring cut short to a half, a quarter, ... of its steps, as long as
+            these are `least`; the shortest first, itself last, each going on where the one before it ended: trainings
+            are kept in the folder. None: it cannot be cut short.
+        sequences: sequences in the batch of a recurrent network; None: as many as images.
+    """
+
+    name: str
+    measure: ScoreFunction
+    profile: Profile
+    images: int = 16
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    kinds: Tuple[str, ...] = ("cnn",)
+    inputs: str = "photos"
+    rungs: Optional[Callable[[Path, float], List[Proxy]]] = None
+    sequences: Optional[int] = None
+
+    def count(self, kind: str) -> int:
+        """Images in the input batch for networks of a kind ("cnn"), or sequences ("rnn")."""
+        return self.sequences or self.images if kind == "rnn" else self.images
+
+    def batch(self, kind: str, inputs: Optional[str] = None) -> torch.Tensor:
+        """The input batch for networks of a kind: (images, 3, height, width), or (sequences, 0) for recurrent ones.
+
+        Sequences are made by the proxy task: only their number is asked for.
+
+        Args:
+            kind: "cnn" or "rnn".
+            inputs: see `batches.load`; None: the proxy's own.
+        """
+        if kind == "rnn":
+            return torch.empty(self.count(kind), 0)
+        return batches.load(inputs or self.inputs, self.count(kind), self.profile.resolution)
+
+    def score(self, network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+        """Score a copy of `network`: the caller's network, its weights and its mode stay as they were."""
+        return self.measure(copy.deepcopy(network), inputs, seed)

@@ -1,0 +1,1 @@
+"""What scores are for: rankings, comparisons, searches, and their reports."""

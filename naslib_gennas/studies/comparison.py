@@ -1,0 +1,395 @@
+"""Compare proxies on the same architectures: agreement with the truth, cost, and agreement among them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections import Counter
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+
+from naslib_gennas import __version__, proxies, spaces
+from naslib_gennas import truth as truths
+from naslib_gennas.errors import InputError
+from naslib_gennas.proxies import aggregation
+from naslib_gennas.proxies.aggregation import Aggregate
+from naslib_gennas.proxies.proxy import Proxy
+from naslib_gennas.regression import profiles
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.scoring import engine
+from naslib_gennas.scoring.engine import Record
+from naslib_gennas.scoring.store import Store
+from naslib_gennas.spaces.space import SearchSpace
+from naslib_gennas.studies import ranking
+from naslib_gennas.truth import metrics
+from naslib_gennas.truth.metrics import Estimate
+from naslib_gennas.truth.table import Truth
+
+#: The proxies that are compared where none are named, by kind of search space.
+USUAL = {
+    "cnn": ("gennas-combo", "synflow", "jacob_cov", "naswot", "params"),
+    "rnn": ("gennas-nlp-combo", "params"),
+}
+#: With fewer architectures than this an interval says little, and the report says so.
+FEW = 10
+
+
+@dataclass(frozen=True)
+class Column:
+    """One proxy of a comparison.
+
+    Attributes:
+        name: what the caller calls it, its profile included where one was named.
+        scores: in the order of `Comparison.architectures`; -inf ranks last; empty where it cannot score the space.
+        seconds: core-seconds an architecture, the mean over those scored; NaN where none was.
+        settings: profile, input batch and the proxy's own settings, or the parts of an aggregate.
+        not_ok: how many scores have which status other than "ok", and `reasons` the commonest reason of each.
+        spearman, kendall, retrieval: agreement with the truth; None without truth or scores.
+        difference: Spearman's rho less that of the first proxy, paired bootstrap; None for the first itself.
+        problem: why it cannot score the space; empty where it can.
+    """
+
+    name: str
+    scores: Tuple[float, ...] = ()
+    seconds: float = math.nan
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    not_ok: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    spearman: Optional[Estimate] = None
+    kendall: Optional[Estimate] = None
+    retrieval: Optional[Estimate] = None
+    difference: Optional[Estimate] = None
+    problem: str = ""
+
+    @property
+    def significant(self) -> Optional[bool]:
+        """Whether the 95% interval of the difference to the first proxy leaves out 0."""
+        if self.difference is None or math.isnan(self.difference.low):
+            return None
+        return self.difference.low > 0 or self.difference.high < 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Proxies beside each other on the same architectures.
+
+    Attributes:
+        architectures: in the benchmark's notation.
+        values: their true values, None where the table has none.
+        columns: one a proxy, in the order asked for.
+        agreement: Spearman's rho between the scores of each two columns (NaN where one says nothing).
+        inputs: the input batch of all; None: each proxy's usual one.
+        truth: where the truth is from, and how many of the architectures it has (`matched`).
+        complete: False where the run was interrupted; then the proxies that were not done are left out.
+    """
+
+    space: str
+    architectures: Tuple[str, ...]
+    values: Tuple[Optional[float], ...]
+    columns: Tuple[Column, ...]
+    agreement: Tuple[Tuple[float, ...], ...]
+    inputs: Optional[str]
+    seed: int
+    top_percent: float
+    truth: Optional[Mapping[str, Any]]
+    wall_seconds: float
+    complete: bool = True
+
+    @property
+    def n(self) -> int:
+        return len(self.architectures)
+
+    @property
+    def front(self) -> Tuple[str, ...]:
+        """The proxies that no other beats in both rho and cost, cheapest first."""
+        known = [c for c in self.columns if c.spearman is not None and not math.isnan(c.spearman.value)]
+        found: List[Column] = []
+        for column in sorted(known, key=lambda c: (c.seconds, -c.spearman.value if c.spearman else 0.0)):
+            if not found or _rho(column) > max(map(_rho, found)):
+                found.append(column)
+        return tuple(column.name for column in found)
+
+    def to_json(self) -> Dict[str, Any]:
+        """The comparison as plain data: what `result.json` and `--json` hold."""
+        keys = ("space", "n", "seed", "inputs", "top_percent", "truth", "complete", "wall_seconds", "front")
+        content: Dict[str, Any] = {key: getattr(self, key) for key in keys}
+        content["version"], content["torch"] = __version__, torch.__version__
+        content["proxies"] = [_plain(column) for column in self.columns]
+        content["agreement"] = self.agreement
+        content["architectures"] = [
+            {"arch": arch, "truth": value, "scores": {c.name: c.scores[i] for c in self.columns if c.scores}}
+            for i, (arch, value) in enumerate(zip(self.architectures, self.values))
+        ]
+        return content
+
+
+class Interrupted(KeyboardInterrupt):
+    """A comparison was stopped; `comparison` has the proxies that were done, the store has every score."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        super().__init__(f"stopped after {len(comparison.columns)} proxies")
+        self.comparison = comparison
+
+
+#: Called with the proxy's name, how many of its scores are done, and how many there are.
+Progress = Callable[[str, int, int], None]
+
+
+def compare(
+    space: Union[str, SearchSpace[Any]],
+    names: Optional[Sequence[str]] = None,
+    n: Optional[int] = None,
+    *,
+    truth: Union[str, Path, Truth, None] = truths.INSTALLED,
+    archs: Union[str, Path, Sequence[Any], None] = None,
+    inputs: Optional[str] = None,
+    seed: int = 0,
+    profile: Union[str, Mapping[str, Any], Profile, None] = None,
+    via: Optional[str] = None,
+    workers: Optional[int] = None,
+    executor: Optional[Executor] = None,
+    store: Union[str, Path, Store, None] = None,
+    device: str = "cpu",
+    top_percent: float = 10.0,
+    higher_is_better: Optional[bool] = None,
+    progress: Progress = lambda name, done, total: None,
+) -> Comparison:
+    """Score the same architectures with several proxies and say how well each agrees with the truth, at what cost.
+
+    Args:
+        space: a search space or its name.
+        names: proxies (``NAME``, ``NAME@PROFILE``), aggregates (``vote:a+b``, ``ranksum:a+b``, ``az_nas``) or python
+            files with proxies of the user's own; the first is what the others are compared with. None: `USUAL`.
+        n, truth, archs, seed, higher_is_better: as in `ranking.rank`.
+        inputs: the input batch of all of them; None: each proxy's usual one.
+        profile: of the proxies that name none; None: each proxy's usual one.
+        via: "naslib" adds NASLib's own measures of the same names, computed on NASLib's graphs.
+        workers, executor, store, device: see `engine.score_many`. Scores in the store are not computed again.
+        top_percent: of the retrieval.
+        progress: called after every score.
+
+    Raises:
+        InputError: an unknown name, a broken proxy file, a truth without any of the architectures.
+        Interrupted: Ctrl-C or SIGTERM.
+    """
+    started = time.perf_counter()
+    found = spaces.get(space)
+    if not 0 < top_percent <= 100:
+        raise InputError(f"top percent is {top_percent}; it takes a number above 0 up to 100")
+    asked = _asked(USUAL[found.kind] if names is None else names, profile)
+    rivals = _rivals(via, found, asked)
+    table = truths.find(truth, found, higher_is_better)
+    sample = list(ranking.choose(found, n, archs, table, seed)[1])
+    values = tuple(None if table is None else table.of(found, arch) for arch in sample)
+    texts = tuple(found.format(arch) for arch in sample)
+    scored: Dict[str, Column] = {}
+
+    def result(complete: bool) -> Comparison:
+        columns = [_finish(name, what, scored, inputs) for name, what in asked.items()]
+        columns += [scored[name] for name in rivals if name in scored]
+        done = _judge([column for column in columns if column is not None], values, table, top_percent, seed)
+        facts = None if table is None else {**table.to_json(), "matched": sum(value is not None for value in values)}
+        return Comparison(
+            found.name,
+            texts,
+            values,
+            tuple(done),
+            _agreement(done),
+            inputs,
+            seed,
+            top_percent,
+            facts,
+            time.perf_counter() - started,
+            complete,
+        )
+
+    with contextlib.ExitStack() as stack:
+        kept = store if isinstance(store, Store) else stack.enter_context(Store(store))
+        if executor is None and workers != 1 and torch.device(device).type == "cpu":
+            executor = stack.enter_context(engine.Pool(workers or engine.cores()))  # one pool for all proxies
+        common = {"seed": seed, "executor": executor, "workers": workers, "store": kept, "device": device}
+        try:
+            for name, chosen in _simple(asked, profile).items():
+                scored[name] = _score(found, sample, name, chosen, inputs, common, progress)
+            for name, (their_space, chosen) in rivals.items():
+                scored[name] = _score(their_space, sample, name, chosen, inputs, common, progress)
+        except KeyboardInterrupt:
+            raise Interrupted(result(complete=False)) from None
+    return result(complete=True)
+
+
+def _asked(names: Sequence[str], profile: Any) -> Dict[str, Union[Proxy, Aggregate]]:
+    """What each name means; files stand for the proxies that they hold."""
+    found: Dict[str, Union[Proxy, Aggregate]] = {}
+    for name in names:
+        name = name.strip()
+        if not name:
+            continue
+        combined = aggregation.get(name)
+        if combined is not None:
+            for part in combined.parts:
+                _simple_proxy(part, profile)
+            found[name] = combined
+        elif name.endswith(".py"):
+            for member in proxies.load_file(name):
+                found[member] = _simple_proxy(member, profile)
+        else:
+            found[name] = _simple_proxy(name, profile)
+    if not found:
+        raise InputError("no proxies are named; as in --proxies gennas-combo,synflow,naswot")
+    return found
+
+
+def _simple_proxy(name: str, profile: Any) -> Proxy:
+    """The proxy of ``NAME`` or ``NAME@PROFILE``; an @ may also be part of a task's name."""
+    base, at, suffix = name.rpartition("@")
+    if at and (suffix in profiles.PROFILES or suffix.endswith((".yaml", ".yml"))):
+        return proxies.get(base, suffix)
+    return proxies.get(name, profile)
+
+
+def _simple(asked: Mapping[str, Union[Proxy, Aggregate]], profile: Any) -> Dict[str, Proxy]:
+    """The proxies to be computed: those asked for, and the parts of aggregates, each once."""
+    found: Dict[str, Proxy] = {}
+    for name, what in asked.items():
+        if isinstance(what, Proxy):
+            found[name] = what
+        else:
+            for part in what.parts:
+                chosen = asked.get(part)
+                found[part] = chosen if isinstance(chosen, Proxy) else _simple_proxy(part, profile)
+    return found
+
+
+def _rivals(
+    via: Optional[str], space: SearchSpace[Any], asked: Mapping[str, Any]
+) -> Dict[str, Tuple[SearchSpace[Any], Proxy]]:
+    if via is None:
+        return {}
+    if via != "naslib":
+        raise InputError(f"--via is '{via}'; it takes naslib")
+    from naslib_gennas.plugin import rivals
+
+    return rivals.measures(space, list(asked))
+
+
+def _score(
+    space: SearchSpace[Any],
+    sample: Sequence[Any],
+    name: str,
+    chosen: Proxy,
+    inputs: Optional[str],
+    common: Mapping[str, Any],
+    progress: Progress,
+) -> Column:
+    """All scores of one proxy; one that cannot score the space is a column that says why."""
+    settings = {
+        "profile": {key: value for key, value in dataclasses.asdict(chosen.profile).items() if value is not None},
+        "images": chosen.count(space.kind),
+        "inputs": inputs or chosen.inputs,
+        **chosen.settings,
+    }
+    records: Dict[int, Record] = {}
+    try:
+        for record in engine.score_many(space, iter(sample), chosen, inputs=inputs, **common):
+            records[record.index] = record
+            progress(name, len(records), len(sample))
+    except InputError as error:
+        return Column(name, settings=settings, problem=str(error))
+    ordered = [records[index] for index in range(len(sample))]
+    costs = {record.key: record.seconds for record in ordered if record.status != "untrainable"}
+    bad = [record for record in ordered if record.status != "ok"]
+    counted = Counter(record.status for record in bad)
+    reasons = {
+        status: Counter(record.reason for record in bad if record.status == status).most_common(1)[0][0]
+        for status in counted
+    }
+    return Column(
+        name,
+        tuple(record.score for record in ordered),
+        sum(costs.values()) / len(costs) if costs else math.nan,
+        settings,
+        dict(counted),
+        reasons,
+    )
+
+
+def _finish(
+    name: str, what: Union[Proxy, Aggregate], scored: Mapping[str, Column], inputs: Optional[str]
+) -> Optional[Column]:
+    """The column of a name, once all that it needs is there."""
+    if isinstance(what, Proxy):
+        return scored.get(name)
+    parts = [scored.get(part) for part in what.parts]
+    if any(part is None for part in parts):
+        return None
+    columns = [part for part in parts if part is not None]
+    for column in columns:
+        if column.problem:
+            return Column(name, settings={"parts": list(what.parts)}, problem=f"its part {column.problem}")
+    combined = what.combine(np.array([column.scores for column in columns], dtype=float))
+    scores = tuple(float(value) if math.isfinite(value) else -math.inf for value in combined)
+    return Column(name, scores, sum(column.seconds for column in columns), {"parts": list(what.parts)})
+
+
+def _judge(
+    columns: Sequence[Column],
+    values: Sequence[Optional[float]],
+    table: Optional[Truth],
+    top_percent: float,
+    seed: int,
+) -> List[Column]:
+    """The columns with their agreement with the truth, over the architectures that the table has."""
+    if table is None:
+        return list(columns)
+    known = [index for index, value in enumerate(values) if value is not None]
+    truth = [table.better(value) for value in values if value is not None]
+    first = next((column for column in columns if column.scores), None)
+    judged = []
+    for column in columns:
+        if column.scores:
+            scores = [column.scores[index] for index in known]
+            gap = None
+            if first is not None and column is not first:
+                gap = metrics.difference("spearman", scores, [first.scores[index] for index in known], truth, seed)
+            column = dataclasses.replace(
+                column,
+                spearman=metrics.spearman(scores, truth, seed),
+                kendall=metrics.kendall(scores, truth, seed),
+                retrieval=metrics.retrieval(scores, truth, top_percent, seed),
+                difference=gap,
+            )
+        judged.append(column)
+    return judged
+
+
+def _agreement(columns: Sequence[Column]) -> Tuple[Tuple[float, ...], ...]:
+    """Spearman's rho between the scores of each two columns."""
+    rows = [aggregation.ranks(column.scores) if column.scores else None for column in columns]
+
+    def rho(a: Optional[np.ndarray], b: Optional[np.ndarray]) -> float:
+        if a is None or b is None or len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+            return math.nan
+        return float(np.corrcoef(a, b)[0, 1])
+
+    return tuple(tuple(rho(a, b) for b in rows) for a in rows)
+
+
+def _rho(column: Column) -> float:
+    return column.spearman.value if column.spearman is not None else math.nan
+
+
+def _plain(column: Column) -> Dict[str, Any]:
+    content = {key: getattr(column, key) for key in ("name", "seconds", "settings", "not_ok", "reasons", "problem")}
+    for key in ("spearman", "kendall", "retrieval", "difference"):
+        estimate = getattr(column, key)
+        content[key] = None if estimate is None else estimate.to_json()
+    content["significant"] = column.significant
+    return content

@@ -1,0 +1,352 @@
+"""Rank a sample of architectures without labels, and compare the ranking with the truth (tables 3 to 8)."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import math
+import time
+import warnings
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+
+from naslib_gennas import __version__, files, spaces
+from naslib_gennas import truth as truths
+from naslib_gennas.errors import InputError
+from naslib_gennas.proxies.proxy import Proxy
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.scoring import engine
+from naslib_gennas.scoring.engine import Record
+from naslib_gennas.scoring.scorer import proxy_for
+from naslib_gennas.scoring.store import Store
+from naslib_gennas.spaces.space import SearchSpace
+from naslib_gennas.studies import plots
+from naslib_gennas.studies import race as finals
+from naslib_gennas.studies.race import Finalist
+from naslib_gennas.truth import metrics
+from naslib_gennas.truth.metrics import Estimate
+from naslib_gennas.truth.sampling import draw
+from naslib_gennas.truth.table import Truth
+
+USUAL_N = 64
+COLUMNS = ("arch", "score", "truth", "status", "seconds", "reason")
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One architecture of a ranking; `truth` is None where the table has none, `seconds` are core-seconds."""
+
+    arch: str
+    score: float
+    truth: Optional[float]
+    seconds: float
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A ranking, best score first; the estimates are None without ground truth.
+
+    Attributes:
+        spearman, kendall, retrieval: agreement with the truth, higher is better (see `metrics`); `retrieval` is that
+            of the top `top_percent`.
+        regret: the best truth of the sample less that of the architecture ranked first.
+        truth: where the truth is from, and how many of the architectures it has (`matched`).
+        wall_seconds: of this call.
+        core_seconds: of all scores, whenever they were computed; isomorphic architectures count once.
+        reused: scores that were in the store already, or those of an isomorphic architecture.
+        finalists: those that raced at full depth, the winner first; empty without a race.
+        best: how many of them were asked for.
+        complete: False where the run was interrupted.
+        folder: where the run was written, if anywhere.
+    """
+
+    space: str
+    proxy: str
+    profile: Mapping[str, Any]
+    inputs: str
+    seed: int
+    architectures: Tuple[Ranked, ...]
+    wall_seconds: float
+    core_seconds: float
+    reused: int = 0
+    truth: Optional[Mapping[str, Any]] = None
+    spearman: Optional[Estimate] = None
+    kendall: Optional[Estimate] = None
+    retrieval: Optional[Estimate] = None
+    regret: Optional[Estimate] = None
+    top_percent: float = 10.0
+    finalists: Tuple[Finalist, ...] = ()
+    best: int = 0
+    complete: bool = True
+    folder: Optional[Path] = None
+
+    @property
+    def n(self) -> int:
+        return len(self.architectures)
+
+    def to_json(self) -> Dict[str, Any]:
+        """The ranking as plain data: what `result.json` and `--json` hold."""
+        content = {key: getattr(self, key) for key in ("space", "proxy", "profile", "inputs", "seed", "n", "complete")}
+        for name in ("spearman", "kendall", "retrieval", "regret"):
+            estimate = getattr(self, name)
+            content[name] = None if estimate is None else estimate.to_json()
+        content["top_percent"] = self.top_percent
+        content["best"] = [dataclasses.asdict(one) for one in self.finalists[: self.best]]
+        content["finalists"] = len(self.finalists)
+        content["truth"] = self.truth
+        for name in ("wall_seconds", "core_seconds", "reused"):
+            content[name] = getattr(self, name)
+        content["version"] = __version__
+        content["folder"] = None if self.folder is None else str(self.folder)
+        content["architectures"] = [dataclasses.asdict(ranked) for ranked in self.architectures]
+        return content
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was stopped (Ctrl-C, SIGTERM); `ranking` has what was done, and its folder has it on disk."""
+
+    def __init__(self, ranking: Ranking) -> None:
+        super().__init__(f"stopped after {ranking.n} architectures")
+        self.ranking = ranking
+
+
+def rank(
+    space: Union[str, SearchSpace[Any]],
+    proxy: Union[str, Proxy, None] = None,
+    n: Optional[int] = None,
+    *,
+    truth: Union[str, Path, Truth, None] = truths.INSTALLED,
+    archs: Union[str, Path, Sequence[Any], None] = None,
+    inputs: Optional[str] = None,
+    seed: int = 0,
+    profile: Union[str, Mapping[str, Any], Profile, None] = None,
+    workers: Optional[int] = None,
+    executor: Optional[Executor] = None,
+    store: Union[str, Path, Store, None] = None,
+    device: str = "cpu",
+    out: Union[str, Path, None] = None,
+    top_percent: float = 10.0,
+    best: int = 0,
+    higher_is_better: Optional[bool] = None,
+    progress: Callable[[Record, int, int], None] = lambda record, done, total: None,
+) -> Ranking:
+    """Score a sample of architectures, best first, and say how well the order agrees with the truth.
+
+    Args:
+        space: a search space or its name.
+        proxy: a proxy or its name; None: `gennas-combo` (`gennas-nlp-combo` for recurrent networks).
+        n: architectures to draw (64), none twice; isomorphic ones only where there are no others left. They come
+            from the truth's table where that has a part of the space only.
+        truth: "installed" (the table that is there for the space, if any), None, or what `truth.load` takes.
+        archs: architectures to rank instead of drawing any: a list, or a file of `read_architectures`.
+        inputs: the input batch (see `batches.load`); None: the proxy's own, photos for most.
+        seed: of the sample and of the scores.
+        profile: size and cost of the scoring (see `profiles.get`).
+        workers, executor, store, device: see `engine.score_many`.
+        out: a folder for scores.csv (written as the scores come), result.json and scatter.png; None: nothing is
+            written.
+        top_percent: of the retrieval.
+        best: so many of the best are wanted: those of the highest scores race for it at the full depth of the space's
+            networks (see `finalists`); 0: there is no race.
+        higher_is_better: of the truth; None: as the column's name says.
+        progress: called with every record, how many are done and how many there are.
+
+    Raises:
+        InputError: an unknown name, more architectures asked for than there are, a truth without any of them.
+        Interrupted: Ctrl-C or SIGTERM; everything scored is on disk.
+    """
+    started = time.perf_counter()
+    found = spaces.get(space)
+    chosen = proxy_for(found, proxy, profile)
+    if best < 0:
+        raise InputError(f"best is {best}; it takes a whole number from 0 up, 0 for no race")
+    final_proxy = finals.deep_proxy(found, proxy, chosen.profile) if best else None
+    if not 0 < top_percent <= 100:
+        raise InputError(f"top percent is {top_percent}; it takes a number above 0 up to 100")
+    table = truths.find(truth, found, higher_is_better)
+    total, sample = choose(found, n, archs, table, seed)
+    rows: List[Tuple[int, Ranked]] = []
+    cost: Dict[str, float] = {}
+    finalists: List[Finalist] = []
+    reused = 0
+
+    def ranking(complete: bool) -> Ranking:
+        made = Ranking(
+            space=found.name,
+            proxy=chosen.name,
+            profile=dataclasses.asdict(chosen.profile),
+            inputs="synthetic" if found.kind == "rnn" else inputs or chosen.inputs,
+            seed=seed,
+            architectures=tuple(row for _, row in sorted(rows, key=lambda row: (-row[1].score, row[0]))),
+            wall_seconds=time.perf_counter() - started,
+            core_seconds=sum(cost.values()) + sum(one.seconds for one in finalists),
+            reused=reused,
+            finalists=tuple(finalists),
+            best=best,
+            top_percent=top_percent,
+            complete=complete,
+            folder=folder,
+        )
+        made = made if table is None else agreement(made, table)
+        if folder is not None:
+            _write(made, folder)
+        return made
+
+    with contextlib.ExitStack() as stack:
+        executor = stack.enter_context(engine.one_pool(executor, workers, device))
+        score = functools.partial(
+            engine.score_many, found, inputs=inputs, workers=workers, executor=executor, store=store, device=device
+        )
+        records = score(sample, chosen, seed=seed)  # which checks its arguments
+        folder = None if out is None else files.folder(out)
+        file = stack.enter_context(files.Rows(folder / "scores.csv", COLUMNS)) if folder is not None else None
+        try:
+            for record in records:
+                value = None if table is None else table.of(found, found.parse(record.arch))
+                row = Ranked(record.arch, record.score, value, record.seconds, record.status, record.reason)
+                rows.append((record.index, row))
+                cost[record.key] = record.seconds
+                reused += record.reused
+                if file is not None:
+                    file.write(dataclasses.asdict(row))
+                progress(record, len(rows), total)
+            if final_proxy is not None:
+                count = max(4 * best, -(-len(rows) // finals.SHARE))
+                scored = ((index, found.parse(row.arch), row.score) for index, row in rows)
+                entrants = finals.entrants(scored, found, count)
+                final_score = functools.partial(score, seed=finals.seed_for(seed))
+                judge = finals.judge(found, proxy, chosen.profile)
+                for raced in finals.race(entrants, found, table, final_proxy, final_score, math.inf, best, judge):
+                    finalists = raced
+        except KeyboardInterrupt:
+            raise Interrupted(ranking(complete=False)) from None
+    return ranking(complete=True)
+
+
+def agreement(ranking: Ranking, table: Truth) -> Ranking:
+    """The ranking with its agreement with the truth, over the architectures that the table has."""
+    known = [row for row in ranking.architectures if row.truth is not None]
+    scores = [row.score for row in known]
+    values = [table.better(row.truth) for row in known if row.truth is not None]
+    return dataclasses.replace(
+        ranking,
+        truth={**table.to_json(), "matched": len(known)},
+        spearman=metrics.spearman(scores, values, ranking.seed),
+        kendall=metrics.kendall(scores, values, ranking.seed),
+        retrieval=metrics.retrieval(scores, values, ranking.top_percent, ranking.seed),
+        regret=metrics.regret(scores, values, ranking.seed),
+    )
+
+
+def choose(
+    space: SearchSpace[Any],
+    n: Optional[int],
+    archs: Union[str, Path, Sequence[Any], None],
+    table: Optional[Truth],
+    seed: int,
+) -> Tuple[int, Iterator[Any]]:
+    """The architectures that a ranking or a comparison is about, and how many there are (see `rank`)."""
+    if archs is not None:
+        listed = _given(space, archs, table)
+        total = _size(n, len(listed), "are given", len(listed))
+        return total, iter(listed[:total])
+    total = _size(n, *_supply(space, table), USUAL_N)
+    return total, draw(space, total, seed, table)
+
+
+def read_architectures(path: Union[str, Path], space: SearchSpace[Any]) -> List[Any]:
+    """The architectures of a file: a table as `truth` reads them, a JSON list, or a text with one a line.
+
+    Raises:
+        InputError: the file cannot be read or holds something else; the message names the line or entry.
+    """
+    path = Path(path)
+    entries: List[Tuple[str, Any]]
+    if path.suffix in (".csv", ".gz"):
+        entries = [(f"row {i}", arch) for i, (_, arch, _) in enumerate(truths.read_table(path), start=1)]
+    else:
+        try:
+            text = path.read_text(encoding="utf-8")
+            content = json.loads(text) if path.suffix == ".json" else None
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise InputError(f"architectures '{path}' cannot be read: {error}") from None
+        if path.suffix != ".json":
+            lines = ((i, line.strip()) for i, line in enumerate(text.splitlines(), start=1))
+            entries = [(f"line {i}", line) for i, line in lines if line and not line.startswith("#")]
+        elif isinstance(content, list) and not any(isinstance(e, dict) and _is_row(e) for e in content):
+            entries = [(f"entry {i}", entry) for i, entry in enumerate(content, start=1)]
+        else:
+            entries = [(f"row {i}", arch) for i, (_, arch, _) in enumerate(truths.read_table(path), start=1)]
+    found = []
+    for place, raw in entries:
+        try:
+            found.append(space.parse(raw))
+        except InputError as error:
+            raise InputError(f"architectures '{path}', {place}: {error}") from None
+    if not found:
+        raise InputError(f"architectures '{path}': the file has none")
+    return found
+
+
+def _is_row(entry: Mapping[str, Any]) -> bool:
+    return any(column in entry for column in truths.ARCHITECTURE_COLUMNS)
+
+
+def _given(space: SearchSpace[Any], archs: Union[str, Path, Sequence[Any]], table: Optional[Truth]) -> List[Any]:
+    """The architectures that the caller names, each once."""
+    listed = read_architectures(archs, space) if isinstance(archs, (str, Path)) else [space.parse(a) for a in archs]
+    listed = list({space.format(arch): arch for arch in listed}.values())
+    if not listed:
+        raise InputError("no architectures are given")
+    if table is not None and not any(table.of(space, arch) is not None for arch in listed):
+        raise InputError(f"truth '{table.name}' has none of the {len(listed)} architectures (0 matched)")
+    return listed
+
+
+def _supply(space: SearchSpace[Any], table: Optional[Truth]) -> Tuple[Optional[int], str]:
+    """How many architectures there are to draw, and how a message says so."""
+    if table is not None and not table.complete and table.texts:
+        return len(table.texts), f"are in the truth '{table.name}'"
+    return space.count, f"are in {space.name}"
+
+
+def _size(n: Optional[int], most: Optional[int], where: str, usual: int) -> int:
+    if n is None:
+        return usual if most is None else min(usual, most)
+    if n < 1:
+        raise InputError(f"n is {n}; it takes a whole number from 1 up")
+    if most is not None and n > most:
+        raise InputError(f"n is {n}, but only {most:,} architectures {where}")
+    return n
+
+
+def _write(ranking: Ranking, folder: Path) -> None:
+    """Write result.json and, with truth, scatter.png; a full disk loses the files, not the ranking."""
+    try:
+        files.write_json(folder / "result.json", ranking.to_json())
+    except OSError as error:
+        warnings.warn(
+            f"'{folder / 'result.json'}' could not be written: {error.strerror}", RuntimeWarning, stacklevel=2
+        )
+    if ranking.truth is None:
+        return
+    known = [row for row in ranking.architectures if row.truth is not None]
+    title = f"{ranking.proxy} on {ranking.space}, n = {len(known)}: rho {ranking.spearman}"
+    values = [row.truth for row in known if row.truth is not None]
+    try:
+        plots.scatter(
+            folder / "scatter.png",
+            [row.score for row in known],
+            values,
+            title,
+            f"{ranking.proxy} ({ranking.profile['name']} profile)",
+            str(ranking.truth["name"]),
+        )
+    except InputError as error:
+        warnings.warn(str(error), RuntimeWarning, stacklevel=2)
