@@ -43,9 +43,9 @@ CHECKS = (1, 2)
 class GenNASPredictor(Predictor):
     """Scores NASLib's graphs by regression; it needs no data set, no dataloader and no labels.
 
-    With labels, `fit` of ``gennas`` and ``gennas_fewshot`` fits the ranker of `naslib_gennas.proxies.ranker`. With another
-    key, or with candidates or time to search, it takes the shipped task whose scores rank the labelled architectures
-    best and, given time, searches for a new one that ranks them better (section 3.4 of arXiv:2108.01899).
+    With labels, `fit` of ``gennas`` and ``gennas_fewshot`` fits the ranker of `naslib_gennas.proxies.ranker`. With
+    another key, or with candidates or time to search, it takes the shipped task whose scores rank the labelled
+    architectures best and, given time, searches for a new one that ranks them better (section 3.4 of arXiv:2108.01899).
 
     Args:
         method_type: ``gennas`` or another key of `TASKS`, or a proxy task's name or YAML file; or ``gennas_fewshot``,

@@ -1,8 +1,8 @@
 """AZ-NAS's measures (arXiv:2403.19232): `az_expressivity`, `az_progressivity`, `az_trainability`, `az_complexity`.
 
-`az_nas` aggregates their ranks over a sample (see `naslib_gennas.proxies.aggregation`). They look at the output of every block:
-the stem's and each cell's (or residual block's), in the order in which they run, on N(0, 1) inputs and after Kaiming's
-initialisation (fan in).
+`az_nas` aggregates their ranks over a sample (see `naslib_gennas.proxies.aggregation`). They look at the output of
+every block: the stem's and each cell's (or residual block's), in the order in which they run, on N(0, 1) inputs and
+after Kaiming's initialisation (fan in).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from naslib_gennas import spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.plugin import compat
