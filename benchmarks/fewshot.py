@@ -90,7 +90,8 @@ def describe(asked: argparse.Namespace) -> None:
 def rivals(asked: argparse.Namespace) -> None:
     """NASLib's predictors, trained on 20 labels and tested as ours."""
     from naslib_gennas.plugin import compat, predictors
-    from naslib_gennas.plugin.naslib_graph import NaslibSpace, cell_101, spec_101
+    from naslib_gennas.plugin.graph_space import NaslibSpace
+    from naslib_gennas.plugin.notations import cell_101, spec_101
 
     compat.require_naslib()
     from naslib import utils

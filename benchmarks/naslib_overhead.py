@@ -28,8 +28,9 @@ from naslib_gennas import proxies, spaces
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.plugin import benchmark as benchmarks
 from naslib_gennas.plugin import compat, predictors, zc
+from naslib_gennas.plugin.graph_network import staged_network
+from naslib_gennas.plugin.graph_space import NaslibSpace
 from naslib_gennas.plugin.measure import register
-from naslib_gennas.plugin.naslib_graph import NaslibSpace, staged_network
 from naslib_gennas.plugin.scoring import GraphScorer, Settings
 
 

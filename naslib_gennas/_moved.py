@@ -8,12 +8,15 @@ import importlib.machinery
 import sys
 import types
 import warnings
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Sequence, Union
 
 _PACKAGE = __name__.rpartition(".")[0]
 
-#: The old name of a module below this package -> its name now.
-MOVED: Mapping[str, str] = {
+#: Where what was in one module of NASLib's graphs is now.
+_GRAPHS = ("plugin.graph_space", "plugin.graph_network", "plugin.taps", "plugin.notations")
+
+#: The old name of a module below this package -> its name now, or the names of those that share what it held.
+MOVED: Mapping[str, Union[str, Sequence[str]]] = {
     "aggregation": "proxies.aggregation",
     "architecture_search": "studies.search",
     "artefacts": "files",
@@ -29,6 +32,7 @@ MOVED: Mapping[str, str] = {
     "metrics": "truth.metrics",
     "nasi_search": "studies.nasi",
     "own_network": "scoring.network",
+    "plugin.naslib_graph": _GRAPHS,
     "profiles": "regression.profiles",
     "proxies.base": "proxies",
     "ranking": "studies.ranking",
@@ -37,7 +41,7 @@ MOVED: Mapping[str, str] = {
     "sampling": "truth.sampling",
     "signals": "regression.signals",
     "spaces.base": "spaces",
-    "spaces.naslib_graph": "plugin",
+    "spaces.naslib_graph": _GRAPHS,
     "store": "scoring.store",
     "structure": "networks.structure",
     "task_genes": "regression.genes",
@@ -46,16 +50,26 @@ MOVED: Mapping[str, str] = {
 }
 
 
+def _found(name: str, old: str, homes: Sequence[str]) -> Any:
+    """What `name` of an old module is now."""
+    for home in homes:
+        module = importlib.import_module(home)
+        if hasattr(module, name):
+            return getattr(module, name)
+    raise AttributeError(f"module '{old}' is {', '.join(homes)} now, which has no '{name}'")
+
+
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Optional[importlib.machinery.ModuleSpec]:
         package, _, rest = name.partition(".")
         return importlib.machinery.ModuleSpec(name, self) if package == _PACKAGE and rest in MOVED else None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        now = f"{_PACKAGE}.{MOVED[spec.name.partition('.')[2]]}"
-        warnings.warn(f"{spec.name} is {now} now", DeprecationWarning, stacklevel=2)
-        old = types.ModuleType(spec.name, f"Moved to {now}.")
-        old.__dict__["__getattr__"] = lambda name: getattr(importlib.import_module(now), name)
+        now = MOVED[spec.name.partition(".")[2]]
+        homes = [f"{_PACKAGE}.{home}" for home in ([now] if isinstance(now, str) else now)]
+        warnings.warn(f"{spec.name} is {', '.join(homes)} now", DeprecationWarning, stacklevel=2)
+        old = types.ModuleType(spec.name, f"Moved to {', '.join(homes)}.")
+        old.__dict__["__getattr__"] = lambda name: _found(name, spec.name, homes)
         return old
 
     def exec_module(self, module: types.ModuleType) -> None:

@@ -14,7 +14,9 @@ import torch
 from naslib_gennas import truth
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.plugin import compat
-from naslib_gennas.plugin.naslib_graph import TABLE, NaslibSpace, Spec, names, row_of
+from naslib_gennas.plugin.graph_space import NaslibSpace
+from naslib_gennas.plugin.notations import Spec
+from naslib_gennas.plugin.taps import TABLE, names, row_of
 from naslib_gennas.regression import batches
 
 _DATASETS_201 = {

@@ -16,7 +16,7 @@ from scipy import stats
 from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import compat
 from naslib_gennas.plugin.benchmark import Benchmark
-from naslib_gennas.plugin.naslib_graph import Spec
+from naslib_gennas.plugin.notations import Spec
 
 compat.require_naslib()
 

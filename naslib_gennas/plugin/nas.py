@@ -16,8 +16,8 @@ from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import benchmark as benchmarks
 from naslib_gennas.plugin import compat, config
 from naslib_gennas.plugin.benchmark import Benchmark
+from naslib_gennas.plugin.graph_space import NaslibSpace
 from naslib_gennas.plugin.measure import register
-from naslib_gennas.plugin.naslib_graph import NaslibSpace
 from naslib_gennas.plugin.scoring import TASKS
 
 OURS = "gennas_re"

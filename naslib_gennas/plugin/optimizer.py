@@ -14,7 +14,8 @@ import torch
 
 from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import compat
-from naslib_gennas.plugin.naslib_graph import NaslibSpace, Spec
+from naslib_gennas.plugin.graph_space import NaslibSpace
+from naslib_gennas.plugin.notations import Spec
 from naslib_gennas.plugin.scoring import GraphScorer, Settings, task_of
 from naslib_gennas.proxies import gennas
 from naslib_gennas.scoring import engine

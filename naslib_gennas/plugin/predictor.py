@@ -12,7 +12,7 @@ import numpy as np
 
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.plugin import compat
-from naslib_gennas.plugin.naslib_graph import NaslibSpace
+from naslib_gennas.plugin.graph_space import NaslibSpace
 from naslib_gennas.plugin.scoring import FEW_SHOT, GraphScorer, Settings, cnn_tasks, finite, task_of
 from naslib_gennas.proxies import gennas_fewshot
 from naslib_gennas.proxies import ranker as rankers

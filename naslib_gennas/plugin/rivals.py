@@ -13,8 +13,8 @@ import torch.nn.functional as F
 
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.plugin import compat, naslib_graph
-from naslib_gennas.plugin.naslib_graph import NaslibSpace
+from naslib_gennas.plugin import compat, taps
+from naslib_gennas.plugin.graph_space import NaslibSpace
 from naslib_gennas.proxies.gradients import random_labels
 from naslib_gennas.proxies.proxy import Proxy, Score, finite_score
 from naslib_gennas.proxies.registry import WHOLE
@@ -38,7 +38,7 @@ class GraphSpace(SearchSpace[Any]):
     def __init__(self, own: SearchSpace[Any]) -> None:
         rows = [
             row
-            for row in naslib_graph.TABLE
+            for row in taps.TABLE
             if row.native == own.name and row.from_native is not None and row.stages  # some have no network in NASLib
         ]
         if not rows:

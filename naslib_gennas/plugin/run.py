@@ -13,8 +13,8 @@ from typing import Any, Dict, Mapping, Sequence
 
 from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import compat, config
+from naslib_gennas.plugin.graph_space import NaslibSpace
 from naslib_gennas.plugin.measure import register
-from naslib_gennas.plugin.naslib_graph import NaslibSpace
 from naslib_gennas.plugin.scoring import TASKS, GraphScorer, Settings, finite
 
 

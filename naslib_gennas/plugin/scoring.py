@@ -13,7 +13,10 @@ import torch
 from naslib_gennas import proxies, spaces
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.plugin.naslib_graph import NaslibSpace, Spec, options_of, staged_network, taps_of
+from naslib_gennas.plugin.graph_network import staged_network
+from naslib_gennas.plugin.graph_space import NaslibSpace, options_of
+from naslib_gennas.plugin.notations import Spec
+from naslib_gennas.plugin.taps import taps_of
 from naslib_gennas.proxies import Proxy, Score, gennas
 from naslib_gennas.regression import batches, profiles, tasks
 from naslib_gennas.regression.profiles import Profile

@@ -17,8 +17,8 @@ import torch
 
 from naslib_gennas import __version__, proxies, spaces
 from naslib_gennas import truth as truths
-from naslib_gennas.errors import InputError
-from naslib_gennas.proxies import aggregation
+from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.proxies import aggregation, registry
 from naslib_gennas.proxies.aggregation import Aggregate
 from naslib_gennas.proxies.proxy import Proxy
 from naslib_gennas.regression import profiles
@@ -37,6 +37,9 @@ USUAL = {
     "cnn": ("gennas-combo", "synflow", "jacob_cov", "naswot", "params"),
     "rnn": ("gennas-nlp-combo", "params"),
 }
+#: Another package's entry points of this group, each named as `via` calls it, are functions
+#: ``f(space, names) -> {name: (space, proxy)}``: its own measures, and where each is computed.
+RIVALS = "naslib_gennas.rivals"
 #: With fewer architectures than this an interval says little, and the report says so.
 FEW = 10
 
@@ -170,7 +173,8 @@ def compare(
         n, truth, archs, seed, higher_is_better: as in `ranking.rank`.
         inputs: the input batch of all of them; None: each proxy's usual one.
         profile: of the proxies that name none; None: each proxy's usual one.
-        via: "naslib" adds NASLib's own measures of the same names, computed on NASLib's graphs.
+        via: "naslib" adds NASLib's own measures of the same names, computed on NASLib's graphs; other packages add
+            rivals of their own through entry points (`RIVALS`).
         workers, executor, store, device: see `engine.score_many`. Scores in the store are not computed again.
         top_percent: of the retrieval.
         progress: called after every score.
@@ -273,11 +277,18 @@ def _rivals(
 ) -> Dict[str, Tuple[SearchSpace[Any], Proxy]]:
     if via is None:
         return {}
-    if via != "naslib":
-        raise InputError(f"--via is '{via}'; it takes naslib")
-    from naslib_gennas.plugin import rivals
-
-    return rivals.measures(space, list(asked))
+    found = {entry.name: entry for entry in registry.entry_points(RIVALS)}
+    if via not in found:
+        known = suggest(via, found) if found else "; no installed package has rivals (install naslib-gennas anew)"
+        raise InputError(f"--via: unknown rival '{via}'{known}")
+    try:
+        measures = found[via].load()
+    except Exception as error:  # another package's fault, said in a line
+        raise InputError(
+            f"--via {via}: '{found[via].value}' cannot be loaded: {type(error).__name__}: {error}"
+        ) from None
+    rivals: Dict[str, Tuple[SearchSpace[Any], Proxy]] = measures(space, list(asked))
+    return rivals
 
 
 def _score(

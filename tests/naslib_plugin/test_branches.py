@@ -24,7 +24,7 @@ SCRIPT = """
     import naslib.search_spaces as spaces
     from naslib.predictors import ZeroCost
     from naslib_gennas.plugin.predictor import GenNASPredictor
-    from naslib_gennas.plugin.naslib_graph import graph_api
+    from naslib_gennas.plugin.graph_space import graph_api
 
     loader = [(torch.zeros(2, 3, 32, 32), torch.zeros(2, dtype=torch.long))]
     for network in ("native", "graph"):

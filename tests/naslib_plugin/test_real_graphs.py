@@ -14,8 +14,11 @@ from naslib_gennas import spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.plugin import compat
-from naslib_gennas.plugin.naslib_graph import NaslibSpace, genotype_301, spec_201, staged_network, taps_of
+from naslib_gennas.plugin.graph_network import staged_network
+from naslib_gennas.plugin.graph_space import NaslibSpace
+from naslib_gennas.plugin.notations import genotype_301, spec_201
 from naslib_gennas.plugin.scoring import GraphScorer, Settings
+from naslib_gennas.plugin.taps import taps_of
 from naslib_gennas.regression import profiles
 
 pytestmark = pytest.mark.naslib

@@ -22,7 +22,7 @@ from naslib_gennas import spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import compat, config, predictors, zc
 from naslib_gennas.plugin import run as script_runner
-from naslib_gennas.plugin.naslib_graph import NaslibSpace
+from naslib_gennas.plugin.graph_space import NaslibSpace
 
 pytestmark = pytest.mark.naslib
 

@@ -37,7 +37,7 @@ def test_modules_that_need_naslib_say_how_to_get_it(no_naslib: None, module: str
 
 def test_functions_that_need_naslib_say_how_to_get_it(no_naslib: None) -> None:
     from naslib_gennas import register
-    from naslib_gennas.plugin.naslib_graph import NaslibSpace
+    from naslib_gennas.plugin.graph_space import NaslibSpace
 
     for call in (register, lambda: NaslibSpace("nasbench201")):
         with pytest.raises(InputError, match="git clone"):
@@ -118,3 +118,31 @@ def test_wrong_overrides_are_named(opts: List[str], word: str) -> None:
     content: Any = {"seed": 0, "search": {"epochs": 5}}
     with pytest.raises(InputError, match=word):
         config.override(content, opts)
+
+
+@pytest.mark.parametrize("old", ["spaces.naslib_graph", "plugin.naslib_graph"])
+def test_old_names_of_graphs_and_taps_work_with_a_warning(old: str) -> None:
+    from naslib_gennas.plugin import graph_network, graph_space, notations, taps
+
+    sys.modules.pop(f"naslib_gennas.{old}", None)
+    with pytest.warns(DeprecationWarning, match="naslib_gennas.plugin.taps"):
+        module: Any = importlib.import_module(f"naslib_gennas.{old}")
+    assert module.NaslibSpace is graph_space.NaslibSpace and module.staged_network is graph_network.staged_network
+    assert (module.TABLE, module.row_of, module.taps_of, module.names) == (
+        taps.TABLE,
+        taps.row_of,
+        taps.taps_of,
+        taps.names,
+    )
+    assert module.spec_201 is notations.spec_201
+    with pytest.raises(AttributeError, match="has no 'never'"):
+        module.never  # noqa: B018 - the look-up is what is tested
+
+
+def test_rivals_are_found_by_entry_point_and_unknown_ones_are_named() -> None:
+    from naslib_gennas.proxies import registry
+    from naslib_gennas.studies import comparison
+
+    assert "naslib" in {entry.name for entry in registry.entry_points(comparison.RIVALS)}
+    with pytest.raises(InputError, match="unknown rival 'nasli'; did you mean 'naslib'"):
+        comparison.compare("nasbench201", ["params"], 2, truth=None, via="nasli")
