@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import time
 import warnings
 from functools import lru_cache
@@ -26,7 +27,8 @@ PREVIOUS = "previous"
 
 def new_folder(name: str) -> Path:
     """A name for the folder of a run that the user gave none: ``gennas-runs/NAME-DATE-TIME``; nothing is made."""
-    path = Path("gennas-runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    plain = re.sub(r"[^\w.-]+", "-", name)  # a space may be called FILE.py:function
+    path = Path("gennas-runs") / f"{plain}-{time.strftime('%Y%m%d-%H%M%S')}"
     return path if not path.exists() else path.with_name(f"{path.name}-{os.getpid()}")
 
 

@@ -1,4 +1,4 @@
-"""The command `gennas`."""
+"""The command `gennas`: one file a command; nothing here but parsing, calling and printing."""
 
 from naslib_gennas.cli.app import app, main
 

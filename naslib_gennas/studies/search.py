@@ -199,6 +199,7 @@ def search(
     finalists: Optional[int] = None,
     control: bool = True,
     truth: Union[str, Path, Truth, None] = truths.INSTALLED,
+    higher_is_better: Optional[bool] = None,
     inputs: Optional[str] = None,
     seed: int = 0,
     profile: Union[str, Mapping[str, Any], Profile, None] = None,
@@ -228,6 +229,7 @@ def search(
         control: let random search look at as many architectures (for the same time, under a budget) afterwards.
         truth: "installed" (the table that is there for the space, if any), None, or what `truth.load` takes. It is
             only looked at: the search does not know it.
+        higher_is_better: of the truth; None: as the column's name says.
         inputs: the input batch; None: the proxy's usual one.
         seed: of the search and of the scores.
         profile: size and cost of the scoring.
@@ -245,7 +247,7 @@ def search(
     if method not in METHODS:
         raise InputError(f"unknown search method '{method}'{suggest(method, METHODS)}")
     bounds = tuple(constraints.parse(bound) if isinstance(bound, str) else bound for bound in constraint)
-    table = truths.find(truth, found_space)
+    table = truths.find(truth, found_space, higher_is_better)
     final_proxy = _final_proxy(found_space, proxy, chosen, finalists)
     judge = None if final_proxy is None else finals.judge(found_space, proxy, chosen.profile)
     looking = budget if budget is None or final_proxy is None else budget * finals.TIME_SHARE

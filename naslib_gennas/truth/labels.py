@@ -36,7 +36,11 @@ class Labels:
         return Labels(self.name, tuple(self.archs[i] for i in order), tuple(self.values[i] for i in order))
 
 
-def read(spec: Union[str, Path, Mapping[str, float], Truth, Labels], space: SearchSpace[Any]) -> Labels:
+def read(
+    spec: Union[str, Path, Mapping[str, float], Truth, Labels],
+    space: SearchSpace[Any],
+    higher_is_better: Optional[bool] = None,
+) -> Labels:
     """Labelled architectures from a file (``FILE``, ``FILE:COLUMN``, see `truth`), a table or a mapping.
 
     Raises:
@@ -48,7 +52,7 @@ def read(spec: Union[str, Path, Mapping[str, float], Truth, Labels], space: Sear
     if isinstance(spec, Mapping):
         name, sign, rows = "labels", 1.0, list(spec.items())
     else:
-        table = truths.load(spec, space)
+        table = truths.load(spec, space, higher_is_better)
         name, sign = f"labels '{table.name}'", 1.0 if table.higher_is_better else -1.0
         rows = list(table.texts.items())
         _check_rows(spec, table, space)
@@ -79,6 +83,7 @@ def choose(
     n: int,
     held_out: Optional[str],
     seed: int,
+    higher_is_better: Optional[bool] = None,
 ) -> Tuple[Labels, Optional[Labels]]:
     """The labels to search with and those to check with, as the command line names them.
 
@@ -86,16 +91,17 @@ def choose(
         file: of the labels; or None:
         truth: a table to draw `n` from ("installed": the one that is there for the space).
         held_out: a file of other labels, or how many more to draw from `truth`.
+        higher_is_better: in all of these tables; None: as the column's name says.
     """
     found = spaces.get(space)
-    table = truths.find(truth, found)
+    table = truths.find(truth, found, higher_is_better)
     if file is None and table is None:
         raise InputError("a task search needs labels: --labels FILE, or --truth to draw them from")
-    known = read(file, found) if file is not None else draw(table, found, n, seed)  # type: ignore[arg-type]
+    known = read(file, found, higher_is_better) if file is not None else draw(table, found, n, seed)  # type: ignore[arg-type]
     if held_out is None:
         return known, None
     if not held_out.isdigit():
-        return known, read(held_out, found)
+        return known, read(held_out, found, higher_is_better)
     if table is None:
         raise InputError(f"held-out '{held_out}': drawing {held_out} labels needs --truth; or name a file")
     return known, draw(table, found, int(held_out), seed + 1, without=known.archs)

@@ -1,0 +1,21 @@
+"""`gennas doctor`."""
+
+from __future__ import annotations
+
+from naslib_gennas.cli.options import Output
+from naslib_gennas.cli.printing import print_columns
+
+
+def doctor(output: Output) -> None:
+    """Say what is installed for the NASLib plugin, and what to do about what is missing.
+
+    Example: [bold]gennas doctor[/]
+    """
+    from naslib_gennas.plugin.doctor import examine
+
+    report = examine()
+    meaning = {"ok": "ok", "fixed": "fixed by us", "todo": "to do", "absent": "absent"}
+    print_columns(output.console, *((meaning[check.status], check.name, check.detail) for check in report.checks))
+    output.console.print("NASLib works with the plugin here." if report.ready else "The plugin does not work here yet.")
+    content = [{"name": check.name, "status": check.status, "detail": check.detail} for check in report.checks]
+    output.emit({"ready": report.ready, "checks": content})

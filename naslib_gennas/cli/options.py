@@ -1,0 +1,229 @@
+"""Options that several commands have, each written once.
+
+Some come as a group that reaches the command as one parameter: `Scoring` (what is scored, how and where: the keyword
+arguments of `Scorer.of`), `Truth` and `Output`. A new option of all commands that score is one parameter of `_scoring`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
+
+import typer
+from typing_extensions import Annotated
+
+from naslib_gennas.cli import printing
+from naslib_gennas.errors import InputError
+
+#: Makes an option in one of the four panels that help texts have.
+what = functools.partial(typer.Option, rich_help_panel="What")
+how_much = functools.partial(typer.Option, rich_help_panel="How much")
+where = functools.partial(typer.Option, rich_help_panel="Where")
+output = functools.partial(typer.Option, rich_help_panel="Output")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Marks a parameter of a command as a group of options: those of the context manager `make`, which gathers them."""
+
+    make: Callable[..., Any]
+
+
+def expanded(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose groups of options are spelt out in its signature, where Typer reads them.
+
+    The groups are entered from the last to the first: whether the output can be written is known before a cluster is
+    started.
+    """
+    groups: Dict[str, Callable[..., Any]] = {}
+    parameters: List[inspect.Parameter] = []
+    for parameter in _parameters(command):
+        marks = getattr(parameter.annotation, "__metadata__", ())
+        group = next((mark for mark in marks if isinstance(mark, Group)), None)
+        if group is None:
+            parameters.append(parameter)
+        else:
+            groups[parameter.name] = group.make
+            parameters += _parameters(group.make)
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        with contextlib.ExitStack() as stack:
+            made = {}
+            for name, make in reversed(list(groups.items())):
+                own = {option.name: given.pop(option.name) for option in _parameters(make)}
+                made[name] = stack.enter_context(make(**own))
+            command(**given, **made)
+
+    del run.__wrapped__
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def _parameters(function: Callable[..., Any]) -> List[inspect.Parameter]:
+    """The parameters of a function, by keyword, with their annotations evaluated."""
+    place = inspect.unwrap(function).__globals__
+    return [
+        parameter.replace(
+            kind=inspect.Parameter.KEYWORD_ONLY,
+            annotation=eval(parameter.annotation, place)
+            if isinstance(parameter.annotation, str)
+            else parameter.annotation,
+        )
+        for parameter in inspect.signature(function).parameters.values()
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------ single options
+
+SpaceName = Annotated[str, typer.Argument(metavar="SPACE", help="Search space; `gennas spaces` lists them.")]
+ProxyName = Annotated[
+    Optional[str],
+    what(
+        "--proxy",
+        metavar="NAME",
+        help="gennas-TASK or a baseline such as synflow.",
+        show_default="gennas-combo; gennas-nlp-combo for RNNs",
+    ),
+]
+Count = Annotated[
+    Optional[int], how_much("--n", min=1, metavar="N", help="Architectures to sample.", show_default="64")
+]
+Architectures = Annotated[
+    Optional[Path],
+    what("--archs", metavar="FILE", help="Take these instead: one on each line, or a CSV or JSON table."),
+]
+TopPercent = Annotated[float, how_much("--top", metavar="PERCENT", help="Top X% used for the retrieval metric.")]
+Evaluations = Annotated[
+    Optional[int],
+    how_much("--evaluations", metavar="N", help="Stop after so many.", show_default="450, or no limit with --budget"),
+]
+Budget = Annotated[Optional[str], how_much("--budget", metavar="TIME", help="Stop after this time: 90s, 10m, 2h.")]
+Population = Annotated[int, how_much("--population", metavar="N", help="Size of the population.")]
+Tournament = Annotated[
+    int, how_much("--tournament", metavar="N", help="Individuals drawn to compete for being the next parent.")
+]
+Control = Annotated[
+    bool, how_much("--control/--no-control", help="Also run random search with the same budget, for comparison.")
+]
+OutFolder = Annotated[
+    Optional[Path],
+    output("--out", metavar="DIR", help="Folder for the results.", show_default="a new one in gennas-runs/"),
+]
+StoreFile = Annotated[
+    Optional[Path],
+    where("--store", metavar="FILE", help="File that keeps all scores.", show_default="one in the user's data folder"),
+]
+TruthTable = Annotated[
+    Optional[str],
+    what(
+        "--truth",
+        metavar="TABLE",
+        help="Ground truth: an installed table, a benchmark's file, a CSV or JSON file (FILE:COLUMN), or none.",
+    ),
+]
+LowerIsBetter = Annotated[bool, what("--lower-is-better", help="Of the ground truth: it is a loss, an error, a time.")]
+HigherIsBetter = Annotated[
+    bool,
+    what(
+        "--higher-is-better",
+        help="Of the ground truth: it is an accuracy. With neither of the two, the name of the column decides.",
+    ),
+]
+
+
+# ------------------------------------------------------------------------------------------------------------- groups
+
+
+@contextlib.contextmanager
+def _scoring(
+    inputs: Annotated[
+        Optional[str],
+        what(
+            "--inputs",
+            metavar="NAME",
+            help="Input batch: photos, noise, cifar:FOLDER or FILE.npy.",
+            show_default="the proxy's own, mostly photos",
+        ),
+    ] = None,
+    seed: Annotated[int, what("--seed", min=0, metavar="N", help="Random seed for sampling and scoring.")] = 0,
+    profile: Annotated[
+        Optional[str],
+        how_much(
+            "--profile",
+            metavar="NAME",
+            help="Size and cost of the scoring: paper, fast, or a YAML file.",
+            show_default="the proxy's own",
+        ),
+    ] = None,
+    device: Annotated[str, where("--device", metavar="NAME", help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
+    workers: Annotated[
+        Optional[int],
+        where("--workers", min=1, metavar="N", help="Worker processes.", show_default="one for each core"),
+    ] = None,
+    scheduler: Annotated[
+        Optional[str],
+        where("--scheduler", metavar="ADDRESS", help="Compute on a Dask cluster: tcp://HOST:8786, or slurm."),
+    ] = None,
+    store: StoreFile = None,
+) -> Iterator[Dict[str, Any]]:
+    """What is scored, how and where: the keyword arguments of `Scorer.of`; a cluster is held while they are used."""
+    from naslib_gennas.scoring.store import default_path
+
+    with contextlib.ExitStack() as stack:
+        executor = None
+        if scheduler is not None:
+            from naslib_gennas.scoring import engine
+
+            executor = stack.enter_context(engine.cluster(scheduler, workers))
+        yield {
+            "inputs": inputs,
+            "seed": seed,
+            "profile": profile,
+            "device": device,
+            "workers": workers,
+            "executor": executor,
+            "store": store or default_path(),
+        }
+
+
+@contextlib.contextmanager
+def _truth(
+    truth: TruthTable = "installed", lower_is_better: LowerIsBetter = False, higher_is_better: HigherIsBetter = False
+) -> Iterator[Dict[str, Any]]:
+    """Which ground truth, and in which direction: keyword arguments of the studies."""
+    yield {
+        "truth": None if truth == "none" else truth,
+        "higher_is_better": direction(lower_is_better, higher_is_better),
+    }
+
+
+def direction(lower_is_better: bool, higher_is_better: bool) -> Optional[bool]:
+    """Whether more is better in the ground truth; None: its name decides.
+
+    Raises:
+        InputError: both are asked for.
+    """
+    if lower_is_better and higher_is_better:
+        raise InputError("--lower-is-better and --higher-is-better contradict each other; give one of them, or neither")
+    return True if higher_is_better else False if lower_is_better else None
+
+
+@contextlib.contextmanager
+def _output(
+    json: Annotated[
+        Optional[str],
+        output("--json", metavar="FILE", help="Also write the result as JSON to a file, or to stdout with -."),
+    ] = None,
+) -> Iterator[printing.Output]:
+    yield printing.output(json)
+
+
+Scoring = Annotated[Mapping[str, Any], Group(_scoring)]
+Truth = Annotated[Mapping[str, Any], Group(_truth)]
+Output = Annotated[printing.Output, Group(_output)]

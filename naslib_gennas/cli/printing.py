@@ -1,0 +1,114 @@
+"""What commands print: a console, a progress bar, columns, and results as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any, Callable, Iterator, List, Optional, Sequence
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
+from rich.text import Text
+
+from naslib_gennas.errors import InputError
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a command prints and writes its result.
+
+    Attributes:
+        console: for people: stdout, or stderr where stdout is for JSON alone.
+        json: the file that `--json` names, "-" for stdout, None for none.
+    """
+
+    console: Console
+    json: Optional[str]
+
+    def emit(self, content: Any) -> None:
+        """Write a result as JSON where `--json` says."""
+        from naslib_gennas import files
+
+        if self.json == "-":
+            print(files.to_json(content), flush=True)
+        elif self.json is not None:
+            try:
+                files.write_json(self.json, content)
+            except OSError as error:
+                raise InputError(f"output file '{self.json}' cannot be written: {error.strerror}") from None
+
+
+def output(json: Optional[str]) -> Output:
+    """The output of a command with `--json`.
+
+    Raises:
+        InputError: the file could not be written.
+    """
+    if json is not None and json != "-":
+        from naslib_gennas import files
+
+        files.check_writable(json)
+    return Output(errors if json == "-" else Console(highlight=False, soft_wrap=True), json)
+
+
+class _Bar(Progress):
+    """A progress bar with what is being done in a line below it: both fit into 80 columns."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield from super().get_renderables()
+        for task in self.tasks:
+            if task.fields["note"]:
+                yield Text(f"  {task.fields['note']}", no_wrap=True, overflow="ellipsis", style="dim")
+
+
+@contextlib.contextmanager
+def progress_bar(console: Console, what: str, total: Optional[int] = None) -> Iterator[Callable[..., None]]:
+    """A live progress bar with rate and time left; gives ``advance(done, total, note)``.
+
+    Args:
+        console: nothing is drawn where it is no terminal.
+        what: a few words; long ones are cut, the numbers never are.
+        total: how many there will be, where that is known from the start.
+    """
+    bar = _Bar(
+        TextColumn("{task.description}", table_column=Column(overflow="ellipsis", no_wrap=True, max_width=28)),
+        BarColumn(bar_width=max(4, min(40, console.width - 72))),
+        TextColumn("{task.fields[numbers]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task: TaskID = bar.add_task(what, total=total, numbers=_of(0, total), note="")
+
+        def advance(done: int, total: Optional[int] = None, note: str = "") -> None:
+            elapsed = bar.tasks[0].elapsed or 0.0
+            parts: List[str] = [_of(done, total)]
+            if elapsed > 0:
+                parts += [f"{done / elapsed:.3g}/s", _clock(elapsed)]
+                if total is not None and 0 < done < total:
+                    parts.append(f"{_clock(elapsed / done * (total - done))} left")
+            bar.update(task, completed=done, total=total, numbers="  ".join(parts), note=note)
+
+        yield advance
+
+
+def _of(done: int, total: Optional[int]) -> str:
+    return f"{done:,}" if total is None else f"{done:,} of {total:,}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, second = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{second:02}" if minutes >= 60 else f"{minutes}:{second:02}"
+
+
+def print_columns(console: Console, *rows: Sequence[str]) -> None:
+    """Rows of texts as columns, the header first; the last column may be long, and is never cut."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    widths[-1] = 0
+    for index, row in enumerate(rows):
+        line = "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip()
+        console.print(line, markup=False, style="bold" if index == 0 else None)

@@ -1,0 +1,162 @@
+"""`gennas search`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, List, Mapping, Optional
+
+from rich.console import Console
+from rich.markup import escape
+from typing_extensions import Annotated
+
+from naslib_gennas.cli import options
+from naslib_gennas.cli.options import (
+    Budget,
+    Control,
+    Evaluations,
+    OutFolder,
+    Population,
+    ProxyName,
+    SpaceName,
+    Tournament,
+)
+from naslib_gennas.cli.printing import Output, print_columns, progress_bar
+
+
+def search(
+    space: SpaceName,
+    proxy: ProxyName = None,
+    method: Annotated[
+        str, options.what("--method", metavar="NAME", help="Search method: evolution, random, nasi or rlnas.")
+    ] = "evolution",
+    constraint: Annotated[
+        Optional[List[str]],
+        options.what("--constraint", metavar="BOUND", help="params<1.5M, flops<200M; may be given several times."),
+    ] = None,
+    nu: Annotated[
+        str,
+        options.what("--nu", metavar="LIMIT", help="NASI's limit on the trace norm: adaptive, fixed, or a number."),
+    ] = "adaptive",
+    *,
+    truth: options.Truth,
+    evaluations: Evaluations = None,
+    budget: Budget = None,
+    population: Population = 50,
+    tournament: Tournament = 10,
+    finalists: Annotated[
+        Optional[int],
+        options.how_much(
+            "--finalists",
+            metavar="N",
+            help="Re-score so many of the best at the full depth of the space. 0: none.",
+            show_default="a fifth of the evaluations",
+        ),
+    ] = None,
+    control: Control = True,
+    scoring: options.Scoring,
+    out: OutFolder = None,
+    output: options.Output,
+) -> None:
+    """Search for the best architecture without labels. The same command again continues an interrupted search.
+
+    The ground truth is only reported; the search does not use it.
+
+    Example: [bold]gennas search nasbench201 --budget 10m --constraint 'params<1M'[/]
+    """
+    from naslib_gennas import files
+    from naslib_gennas.studies import search
+    from naslib_gennas.studies.search import seconds
+
+    if method == "nasi":
+        _nasi(space, evaluations, nu, truth, scoring, out, output)
+        return
+    if method == "rlnas":
+        # One supernet scores them all; a larger one for the finalists would be another search.
+        proxy, method, finalists = "rlnas", "evolution", finalists or 0
+    again = "the same command again goes on from there."
+    total = evaluations or (None if budget else search.USUAL_EVALUATIONS)
+    with progress_bar(output.console, f"Searching {space}", total) as advance:
+
+        def show(method: str, step: Any, best: Any, done: int) -> None:
+            value = "" if best.truth is None else f", truth {best.truth:.2f}"
+            advance(done, None if method == "finalists" else total, f"{method}: best {best.score:.4f}{value}")
+
+        try:
+            found = search.search(
+                space,
+                proxy,
+                evaluations=evaluations,
+                budget=None if budget is None else seconds(budget),
+                method=method,
+                population=population,
+                tournament=tournament,
+                constraint=constraint or (),
+                finalists=finalists,
+                control=control,
+                **truth,
+                **scoring,
+                out=out or files.new_folder(f"search-{space}"),
+                progress=show,
+            )
+        except search.Interrupted as stopped:
+            output.emit(stopped.found.to_json())
+            raise KeyboardInterrupt(f"{stopped.found.evaluations} evaluations are in the store: {again}") from None
+    _print(output.console, found)
+    output.emit(found.to_json())
+
+
+def _nasi(
+    space: str,
+    steps: Optional[int],
+    nu: str,
+    truth: Mapping[str, Any],
+    scoring: Mapping[str, Any],
+    out: Optional[Path],
+    output: Output,
+) -> None:
+    from naslib_gennas import files, spaces
+    from naslib_gennas import truth as truths
+    from naslib_gennas.regression import profiles
+    from naslib_gennas.studies import nasi
+
+    console, chosen, profile = output.console, spaces.get(space), scoring["profile"]
+    table = truths.find(truth["truth"], chosen, truth["higher_is_better"])
+    folder = files.folder(out or files.new_folder(f"nasi-{space}"))
+    with progress_bar(console, f"Searching {space}", steps) as advance:
+        found = nasi.search(
+            space,
+            steps=steps,
+            nu=nu,
+            inputs=scoring["inputs"] or "noise",
+            seed=scoring["seed"],
+            profile=None if profile is None else profiles.get(profile),
+            device=scoring["device"],
+            progress=lambda done, total, draw: advance(done, total, f"trace norm {draw.trace:.3g}, nu {draw.nu:.3g}"),
+        )
+    value = None if table is None else table.of(chosen, chosen.parse(found.arch))
+    content = {**found.to_json(), "truth": value, "folder": str(folder)}
+    files.write_json(folder / "result.json", content)
+    console.print(f"Architecture: [bold]{escape(found.arch)}[/]" + ("" if value is None else f"  truth {value:.2f}"))
+    console.print(f"Written to {folder}: result.json")
+    output.emit(content)
+
+
+def _print(console: Console, found: Any) -> None:
+    from naslib_gennas.studies.plots import rounded
+
+    rows = [("", "evaluations", "seconds", "score", *(["truth", "regret"] if found.truth is not None else []))]
+    for name, course in (("found", found.to_json()), ("random search", found.to_json()["control"])):
+        if course is not None and course["best"] is not None:
+            best = course["best"]
+            known = [rounded(best["truth"], 2), rounded(course["regret"], 2)] if found.truth is not None else []
+            wall = f"{course['wall_seconds']:.1f}"
+            rows.append((name, str(course["evaluations"]), wall, rounded(best["score"]), *known))
+    print_columns(console, *rows)
+    if found.resumed:
+        console.print(f"{found.resumed} of the evaluations were done by an earlier run")
+    if found.course.finalists:
+        console.print(f"Chosen among the {len(found.course.finalists)} best, which raced at the space's full depth")
+    if found.best is not None:
+        console.print(f"Best architecture: [bold]{escape(found.best.arch)}[/]")
+    if found.folder is not None:
+        console.print(f"Written to {found.folder}: result.json, history.csv, search.png")

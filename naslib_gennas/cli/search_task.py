@@ -1,0 +1,120 @@
+"""`gennas search-task`."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from rich.console import Console
+from typing_extensions import Annotated
+
+from naslib_gennas.cli import options
+from naslib_gennas.cli.options import (
+    Budget,
+    Control,
+    Evaluations,
+    HigherIsBetter,
+    LowerIsBetter,
+    OutFolder,
+    Population,
+    SpaceName,
+    Tournament,
+    TruthTable,
+)
+from naslib_gennas.cli.printing import print_columns, progress_bar
+
+
+def search_task(
+    space: SpaceName,
+    labels: Annotated[
+        Optional[str],
+        options.what("--labels", metavar="TABLE", help="FILE or FILE:COLUMN of about 20 architectures with accuracy."),
+    ] = None,
+    truth: TruthTable = None,
+    lower_is_better: LowerIsBetter = False,
+    higher_is_better: HigherIsBetter = False,
+    held_out: Annotated[
+        Optional[str],
+        options.what(
+            "--held-out", metavar="FILE|N", help="Other labels, to check the task with: a file, or how many of --truth."
+        ),
+    ] = None,
+    n: Annotated[
+        int,
+        options.how_much("--n", min=1, metavar="N", help="Labels to draw from --truth, where there are no --labels."),
+    ] = 20,
+    evaluations: Evaluations = None,
+    budget: Budget = None,
+    population: Population = 50,
+    tournament: Tournament = 10,
+    control: Control = True,
+    *,
+    scoring: options.Scoring,
+    name: Annotated[str, options.output("--name", metavar="NAME", help="Name of the task.")] = "searched",
+    out: OutFolder = None,
+    output: options.Output,
+) -> None:
+    """Turn a few known accuracies into a better proxy task for a search space.
+
+    Example: [bold]gennas search-task nasbench201 --truth analog-nasbench --held-out 100 --budget 30m[/]
+    """
+    from naslib_gennas import files
+    from naslib_gennas.studies import task_search
+    from naslib_gennas.studies.search import seconds
+    from naslib_gennas.truth import labels as labelling
+
+    again = "the same command again goes on from there."
+    known, others = labelling.choose(
+        space,
+        labels,
+        None if truth == "none" else truth,
+        n,
+        held_out,
+        scoring["seed"],
+        options.direction(lower_is_better, higher_is_better),
+    )
+    total = evaluations or (None if budget else task_search.USUAL_EVALUATIONS)
+    with progress_bar(output.console, f"Searching a task for {space}", total) as advance:
+
+        def show(method: str, trial: Any, best: float, done: int) -> None:
+            advance(done, total, f"{method}: best rho {best:.3f}")
+
+        try:
+            found = task_search.search(
+                space,
+                known,
+                evaluations=evaluations,
+                budget=None if budget is None else seconds(budget),
+                population=population,
+                tournament=tournament,
+                control=control,
+                held_out=others,
+                name=name,
+                **{**scoring, "inputs": scoring["inputs"] or "photos"},
+                out=out or files.new_folder(f"search-task-{space}"),
+                progress=show,
+            )
+        except task_search.Interrupted as stopped:
+            output.emit(stopped.found.to_json())
+            raise KeyboardInterrupt(f"{len(stopped.found.course.trials)} tasks are in the store: {again}") from None
+    _print(output.console, found, name)
+    output.emit(found.to_json())
+
+
+def _print(console: Console, found: Any, name: str) -> None:
+    reference = found.settings["reference"]
+    rows = [("task", "rho with the labels", *(["rho with held-out labels"] if found.held_out else []))]
+    for key, label, value in (("found", name, found.rho), ("usual", reference, found.reference)):
+        held = [str(found.held_out[key])] if found.held_out else []
+        rows.append((label, "" if value is None else f"{value:.3f}", *held))
+    print_columns(console, *rows)
+    expected = "" if found.expected is None else f", of which {found.expected:.3f} is expected on other architectures"
+    if found.taken:
+        console.print(f"{name} is chosen: its rho is {found.rho:.3f}{expected}")
+    else:
+        why = expected or ", and too few random tasks were tried to tell how much of it is chance"
+        rho = "" if found.rho is None else f" has rho {found.rho:.3f}{why}"
+        console.print(f"{reference} is kept: the best task found{rho} (candidate.yaml)")
+    stopped_early = sum(trial.stopped for trial in found.course.trials)
+    console.print(f"{len(found.course.trials)} tasks tried, {stopped_early} stopped early because they could not win")
+    console.print(f"Written to {found.folder}: task.yaml, candidate.yaml, targets.png, convergence.png, result.json")
+    console.print(f"Use it: [bold]gennas rank {found.settings['space']} --proxy gennas-{found.folder}/task.yaml[/]")
