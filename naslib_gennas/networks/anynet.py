@@ -37,18 +37,31 @@ class StagePlan:
 
 
 class AnyNetwork(StagedNetwork):
-    """A 3x3 stem and any stages; taps before the last ReLU of each of the last three stages.
+    """A stem and any stages; taps before the last ReLU of each of the last three stages.
 
     Args:
         block: one of `BLOCKS`.
         stages: one plan a stage.
         stem_width: channels of the stem.
         classes: of the classifier.
+        imagenet: a stem of three 3x3 convolutions of stride 2, the first of half the channels, as the ImageNet
+            records have it; without, one 3x3 convolution.
     """
 
-    def __init__(self, block: str, stages: Sequence[StagePlan], stem_width: int = 12, classes: int = 10) -> None:
+    def __init__(
+        self,
+        block: str,
+        stages: Sequence[StagePlan],
+        stem_width: int = 12,
+        classes: int = 10,
+        imagenet: bool = False,
+    ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(*conv_bn(3, stem_width, 3), nn.ReLU(inplace=True))
+        widths = [3, stem_width // 2, stem_width, stem_width] if imagenet else [3, stem_width]
+        layers: List[nn.Module] = []
+        for before, after in zip(widths, widths[1:]):
+            layers += [*conv_bn(before, after, 3, 2 if imagenet else 1), nn.ReLU(inplace=True)]
+        self.stem = nn.Sequential(*layers)
         self.stages = nn.ModuleList()
         width = stem_width
         for plan in stages:

@@ -38,20 +38,28 @@ class CellNetwork(StagedNetwork):
         genotype: the two cells.
         channels: channels of a node of the first cells.
         depth: number of cells.
-        imagenet: the stem of two parts that the ImageNet networks have; its three strides are 1 here, so that an input
-            of 32x32 pixels keeps three usable resolutions.
+        imagenet: the stem of two parts that the ImageNet networks have.
         classes: of the classifier.
+        stem_stride: of each of the ImageNet stem's three convolutions. The published networks have 2; 1 keeps three
+            usable resolutions of an input of 32x32 pixels.
     """
 
     def __init__(
-        self, genotype: Genotype, channels: int = 16, depth: int = 8, imagenet: bool = False, classes: int = 10
+        self,
+        genotype: Genotype,
+        channels: int = 16,
+        depth: int = 8,
+        imagenet: bool = False,
+        classes: int = 10,
+        stem_stride: int = 1,
     ) -> None:
         super().__init__()
         self.stems = nn.ModuleList()
         if imagenet:
-            half = conv_bn(3, channels // 2, 3)
-            self.stems.append(nn.Sequential(half, nn.ReLU(inplace=True), conv_bn(channels // 2, channels, 3)))
-            self.stems.append(conv_bn(channels, channels, 3))
+            half = conv_bn(3, channels // 2, 3, stem_stride)
+            whole = conv_bn(channels // 2, channels, 3, stem_stride)
+            self.stems.append(nn.Sequential(half, nn.ReLU(inplace=True), whole))
+            self.stems.append(conv_bn(channels, channels, 3, stem_stride))
             older = newer = channels
         else:
             older = newer = 3 * channels
@@ -67,7 +75,9 @@ class CellNetwork(StagedNetwork):
                 self._channels.append(newer)
                 width *= 2
             plan = genotype.reduce if reduction else genotype.normal
-            cell = Cell(plan, (older, newer), width, reduction, shrink_first=index - 1 in self._reductions)
+            # The first cell reads both parts of the ImageNet stem.
+            shrink_first = imagenet and stem_stride == 2 if index == 0 else index - 1 in self._reductions
+            cell = Cell(plan, (older, newer), width, reduction, shrink_first)
             self.cells.append(cell)
             older, newer = newer, cell.channels_out
         self._channels.append(newer)

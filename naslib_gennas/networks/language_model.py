@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import List, Tuple
+from typing import Any, List, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.randomness import generator
@@ -42,6 +43,29 @@ class LanguageModel(StagedNetwork):
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """(length, batch, embedding) -> (length * batch, words)."""
         return F.linear(self.network(x)[-1].flatten(0, 1), self.table)
+
+
+class WordModel(nn.Module):
+    """The benchmark's language model: words (length, sequences) to scores of the next one (length, sequences, words).
+
+    Encoder and decoder share one table, and all matrices of the network are trained.
+
+    Args:
+        network: takes and gives (length, sequences, embedding).
+        words: of the vocabulary.
+        built_from: the name of the search space and the architecture that the network was built from.
+    """
+
+    def __init__(self, network: StagedNetwork, words: int, built_from: Optional[Tuple[str, Any]] = None) -> None:
+        super().__init__()
+        self.network = network.requires_grad_(True)
+        self.encoder = nn.Embedding(words, network.stage_channels[0])
+        nn.init.uniform_(self.encoder.weight, -BOUND, BOUND)
+        self.bias = nn.Parameter(torch.zeros(words))
+        self.built_from = built_from
+
+    def forward(self, words: torch.Tensor) -> torch.Tensor:
+        return F.linear(self.network(self.encoder(words))[-1], self.encoder.weight, self.bias)
 
 
 def with_words(network: StagedNetwork, seed: int) -> Tuple[LanguageModel, torch.Tensor]:

@@ -22,9 +22,18 @@ class NasBench201Network(StagedNetwork):
         channels: channels of the first stage.
         cells: cells a stage.
         classes: of the classifier.
+        trained: the BatchNorms that the benchmark's trained networks have in their cells, with affine parameters and
+            running averages; without, those of its untrained cells, which scoring takes.
     """
 
-    def __init__(self, operations: Sequence[str], channels: int = 16, cells: int = 5, classes: int = 10) -> None:
+    def __init__(
+        self,
+        operations: Sequence[str],
+        channels: int = 16,
+        cells: int = 5,
+        classes: int = 10,
+        trained: bool = False,
+    ) -> None:
         super().__init__()
         edges = used_edges(operations)
         self.stem = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
@@ -34,7 +43,7 @@ class NasBench201Network(StagedNetwork):
         for index, width in enumerate(widths):
             if index:
                 self.reductions.append(Reduction(widths[index - 1], width))
-            self.stages.append(nn.Sequential(*(Cell(operations, edges, width) for _ in range(cells))))
+            self.stages.append(nn.Sequential(*(Cell(operations, edges, width, trained) for _ in range(cells))))
         self.last = nn.Sequential(nn.BatchNorm2d(widths[-1]), nn.ReLU())
         self.classifier = nn.Linear(widths[-1], classes)
         self._channels = widths
@@ -71,7 +80,7 @@ def used_edges(operations: Sequence[str]) -> List[int]:
 class Cell(nn.Module):
     """Four nodes; a node is the sum of the operations on its incoming edges. Only edges that matter are built."""
 
-    def __init__(self, operations: Sequence[str], edges: Sequence[int], channels: int) -> None:
+    def __init__(self, operations: Sequence[str], edges: Sequence[int], channels: int, trained: bool = False) -> None:
         super().__init__()
         self.operations = nn.ModuleDict()
         # For each node: its incoming edges as (from node, module's name or None for skip_connect, starts with ReLU).
@@ -82,7 +91,7 @@ class Cell(nn.Module):
             if name == "skip_connect":
                 self._plan[target].append((source, None, False))
             else:
-                self.operations[str(index)] = operation(name, channels)
+                self.operations[str(index)] = operation(name, channels, trained)
                 self._plan[target].append((source, str(index), name.startswith("nor_conv")))
         for terms in self._plan:
             # Fresh tensors first: the others are added to them in place.
@@ -114,13 +123,13 @@ class Cell(nn.Module):
         return torch.zeros_like(x) if output is None else output
 
 
-def operation(name: str, channels: int) -> nn.Module:
+def operation(name: str, channels: int, trained: bool = False) -> nn.Module:
     """The module of an operation that keeps `channels` channels; a convolution's leading ReLU is left to the cell."""
     if name == "avg_pool_3x3":
         return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
     kernel = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}[name]
-    # Statistics of the batch in evaluation too, and no affine parameters: what NAS-Bench-201's own cells have.
-    norm = nn.BatchNorm2d(channels, affine=False, track_running_stats=False)
+    # Untrained: statistics of the batch in evaluation too, and no affine parameters.
+    norm = nn.BatchNorm2d(channels, affine=trained, track_running_stats=trained)
     return nn.Sequential(nn.Conv2d(channels, channels, kernel, padding=kernel // 2, bias=False), norm)
 
 

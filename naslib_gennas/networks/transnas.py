@@ -21,9 +21,6 @@ RESIDUAL = "basic"
 class TransNasNetwork(StagedNetwork):
     """A stem and modules of `cells` cells each; three taps.
 
-    The two strides of the benchmark's stem are 1 here: it was made for 256x256 pixels, and an input of 32x32 keeps
-    three usable resolutions that way, as with the ImageNet stems of the other search spaces.
-
     Args:
         modules: a digit a module: 1 keeps, 2 doubles the channels, 3 halves the resolution, 4 does both.
         cell: "basic" for residual blocks, or the operations of a cell's edges.
@@ -31,6 +28,8 @@ class TransNasNetwork(StagedNetwork):
         channels: channels of the stem.
         cells: cells a module; the first one has its stride and its change of channels.
         classes: of the classifier.
+        stem_stride: of each of the stem's two convolutions. The benchmark's networks have 2, for images of 256x256
+            pixels; 1 keeps three usable resolutions of an input of 32x32.
     """
 
     def __init__(
@@ -41,10 +40,13 @@ class TransNasNetwork(StagedNetwork):
         channels: int = 64,
         cells: int = 2,
         classes: int = 10,
+        stem_stride: int = 1,
     ) -> None:
         super().__init__()
         half = channels // 2
-        self.stem = nn.Sequential(conv_bn(3, half, 3), nn.ReLU(inplace=True), conv_bn(half, channels, 3))
+        self.stem = nn.Sequential(
+            conv_bn(3, half, 3, stem_stride), nn.ReLU(inplace=True), conv_bn(half, channels, 3, stem_stride)
+        )
         self.blocks = nn.ModuleList()
         self._taps = tuple(taps)
         self._channels = []

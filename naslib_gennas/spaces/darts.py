@@ -7,14 +7,18 @@ import json
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
+from torch import nn
 
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.cells import CellPlan, Genotype, canonical, output_depends_on_input
+from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.networks.darts import OPERATIONS, CellNetwork, reductions
 from naslib_gennas.spaces.registry import search_space
 from naslib_gennas.spaces.space import SearchSpace, Size
 
 NODES = 4
+#: Pixels a side up to which the network for CIFAR is meant, not the one for ImageNet.
+SMALL_IMAGES = 64
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 EXAMPLE = "Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=[2, 3, 4, 5], reduce=[...], reduce_concat=[...])"
 
@@ -32,6 +36,22 @@ class Darts(SearchSpace[Genotype]):
     notation = EXAMPLE
     mutation = "one edge of one cell gets another operation or another source"
     paper_size = Size(channels=16, cells=2)
+
+    def __init__(self, cells: Optional[int] = None, channels: Optional[int] = None) -> None:
+        """
+        Args:
+            cells: depth of the published network, in cells; None: 20, and 14 for ImageNet.
+            channels: its width, channels of a node of the first cells; None: 36, and 48 for ImageNet.
+
+        Raises:
+            InputError: fewer than three cells, or a width that is odd or below 4.
+        """
+        if cells is not None and (not _is_whole(cells) or cells < 3):
+            raise InputError(f"darts: cells is {cells!r}; it takes a whole number from 3 up")
+        if channels is not None and (not _is_whole(channels) or channels < 4 or channels % 2):
+            raise InputError(f"darts: channels is {channels!r}; it takes an even number from 4 up")
+        given = {"cells": cells, "channels": channels}
+        self.settings = {name: value for name, value in given.items() if value is not None}
 
     def sample(self, rng: np.random.Generator) -> Genotype:
         return Genotype(_sample_cell(rng), _sample_cell(rng))
@@ -57,6 +77,21 @@ class Darts(SearchSpace[Genotype]):
 
     def build(self, arch: Genotype, size: Size) -> CellNetwork:
         return CellNetwork(arch, size.channels, depth(size.cells))
+
+    def published(self, arch: Genotype, classes: Optional[int] = None, resolution: Optional[int] = None) -> nn.Module:
+        """20 cells of 36 channels, or for images of more than 64 pixels the ImageNet network: 14 cells of 48 channels
+        after a stem of three convolutions of stride 2 (arXiv:1806.09055, section 3.3 and appendix A)."""
+        imagenet = (resolution or self.published_resolution) > SMALL_IMAGES
+        cells, channels = (14, 48) if imagenet else (20, 36)
+        network = CellNetwork(
+            arch,
+            self.settings.get("channels", channels),
+            self.settings.get("cells", cells),
+            imagenet,
+            classes or (1000 if imagenet else self.published_classes),
+            stem_stride=2,
+        )
+        return Classifier(network, (self.name, arch))
 
     def norm_depth(self, size: Size) -> int:
         # The stem's; in a cell the input's, and two for each of four nodes in a row (a separable convolution has two).

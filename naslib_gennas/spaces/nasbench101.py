@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, List, Mapping, Tuple
+from typing import Any, List, Mapping, Optional, Tuple
 
 import numpy as np
+from torch import nn
 
 from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.networks.nasbench101 import NasBench101Network
 from naslib_gennas.spaces.registry import search_space
 from naslib_gennas.spaces.space import SearchSpace, Size
@@ -109,6 +111,14 @@ class NasBench101(SearchSpace[Specification]):
     def build(self, arch: Specification, size: Size) -> NasBench101Network:
         cell = prune(arch)
         return NasBench101Network(cell.matrix, cell.ops, size.channels, size.cells)
+
+    def published(
+        self, arch: Specification, classes: Optional[int] = None, resolution: Optional[int] = None
+    ) -> nn.Module:
+        """128 channels and 3 cells a stack (arXiv:1902.09635, section 2.2)."""
+        cell = prune(arch)
+        network = NasBench101Network(cell.matrix, cell.ops, 128, 3, classes or self.published_classes)
+        return Classifier(network, (self.name, arch))
 
     def norm_depth(self, size: Size) -> int:
         return 1 + 3 * size.cells * 6  # the stem's; in a cell a projection's and one for each of five vertices

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, List, Optional, Tuple
 
 import numpy as np
+from torch import nn
 
 from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.networks.nasbench201 import EDGES, NasBench201Network, used_edges
 from naslib_gennas.spaces.registry import search_space
 from naslib_gennas.spaces.space import SearchSpace, Size
@@ -96,6 +98,12 @@ class NasBench201(SearchSpace[Cell]):
 
     def build(self, arch: Cell, size: Size) -> NasBench201Network:
         return NasBench201Network(arch, size.channels, size.cells)
+
+    def published(self, arch: Cell, classes: Optional[int] = None, resolution: Optional[int] = None) -> nn.Module:
+        """16 channels and 5 cells a stage (arXiv:2001.00326, section 2.1)."""
+        return Classifier(
+            NasBench201Network(arch, 16, 5, classes or self.published_classes, trained=True), (self.name, arch)
+        )
 
     def norm_depth(self, size: Size) -> int:
         return 5  # the stem's and two a reduction block: those of the cells keep no running averages

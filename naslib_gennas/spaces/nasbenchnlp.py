@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
+import torch
+from torch import nn
 
 from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.networks.language_model import WordModel
 from naslib_gennas.networks.recurrent import INPUT, NEW, PREVIOUS, Node, RecurrentNetwork, state_number
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.spaces.registry import search_space
@@ -59,6 +62,9 @@ class NasBenchNLP(SearchSpace[Recipe]):
     notation = f"JSON of a recipe: {_EXAMPLE}"
     mutation = "one node gets another operation, input or place, or a node is added or taken out"
     paper_size = RecurrentSize(embedding=400, hidden=600, layers=3)  # type: ignore[assignment]
+    # Words of the Penn Treebank, and the length of its sequences in training.
+    published_classes = 10000
+    published_resolution = 35
 
     def sample(self, rng: np.random.Generator) -> Recipe:
         """A recipe by the benchmark's generator, drawn again until x and all hidden states are used."""
@@ -117,6 +123,18 @@ class NasBenchNLP(SearchSpace[Recipe]):
             hidden=max(1, round(paper.hidden * profile.width)),
             layers=profile.layers or paper.layers,
         )
+
+    def published(self, arch: Recipe, classes: Optional[int] = None, resolution: Optional[int] = None) -> nn.Module:
+        """The language model (arXiv:2006.07116, section 4): 10,000 words, embeddings of 400, three layers of 600.
+
+        Words (length, sequences) to scores of the next word (length, sequences, words); `classes` are the words.
+        """
+        size: Any = self.paper_size
+        return WordModel(self.build(arch, size), classes or self.published_classes, (self.name, arch))
+
+    def example(self, count: int = 1, resolution: Optional[int] = None) -> torch.Tensor:
+        """Words: (length, count); the length is 35, as in the benchmark's trainings, or `resolution`."""
+        return torch.randint(self.published_classes, (resolution or self.published_resolution, count))
 
     def untrainable(self, arch: Recipe) -> Optional[str]:
         used = any(INPUT in node.inputs for node in _live(arch))

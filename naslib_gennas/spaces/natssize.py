@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Any, Optional, Tuple
 
 import numpy as np
+from torch import nn
 
 from naslib_gennas.errors import InputError
+from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.networks.natssize import SizeNetwork
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.spaces.registry import search_space
@@ -59,6 +61,10 @@ class NatsSize(SearchSpace[Widths]):
 
     def build(self, arch: Widths, size: Size) -> SizeNetwork:
         return SizeNetwork(arch)
+
+    def published(self, arch: Widths, classes: Optional[int] = None, resolution: Optional[int] = None) -> nn.Module:
+        """The five channels as they are, one cell a stage (arXiv:2009.00437, section 3.2)."""
+        return Classifier(SizeNetwork(arch, classes or self.published_classes), (self.name, arch))
 
     def size(self, profile: Profile) -> Size:
         """One for all profiles: the channels are what is searched for, and there is one cell a stage."""

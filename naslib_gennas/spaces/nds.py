@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
+from torch import nn
 
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.anynet import BLOCKS, AnyNetwork, StagePlan, complexity
 from naslib_gennas.networks.cells import CellPlan, Genotype, canonical
+from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.networks.darts import OPERATIONS as DARTS_OPERATIONS
 from naslib_gennas.networks.darts import CellNetwork
 from naslib_gennas.regression.profiles import Profile
@@ -89,6 +91,14 @@ class _Nds(SearchSpace[Any]):
     """What all spaces of NDS share: widths and depths are the architecture's, so a profile shrinks in proportion."""
 
     imagenet = False
+
+    @property
+    def published_classes(self) -> int:  # type: ignore[override]
+        return 1000 if self.imagenet else 10
+
+    @property
+    def published_resolution(self) -> int:  # type: ignore[override]
+        return 224 if self.imagenet else 32
 
     def size(self, profile: Profile) -> Shrink:
         return Shrink(profile.channels, profile.cells)
@@ -201,6 +211,18 @@ class NdsCells(_Nds):
             wanted = LEAST_DEPTH + round((depth - min(NdsCells.depths)) * slope)
             depth = max(LEAST_DEPTH, min(depth, wanted))
         return CellNetwork(arch.genotype, size.width(arch.width, 2), depth, self.imagenet)
+
+    def published(self, arch: CellNet, classes: Optional[int] = None, resolution: Optional[int] = None) -> nn.Module:
+        """The width and the depth that the record states, with the stem of three strides for ImageNet."""
+        network = CellNetwork(
+            arch.genotype,
+            arch.width,
+            arch.depth,
+            self.imagenet,
+            classes or self.published_classes,
+            stem_stride=2,
+        )
+        return Classifier(network, (self.name, arch))
 
     def untrainable(self, arch: CellNet) -> Optional[str]:
         return darts.unreachable(arch.genotype, arch.depth)
@@ -404,6 +426,12 @@ class NdsFamily(_Nds):
             depth = plan.depth if size.cells is None else max(1, min(plan.depth, round(plan.depth * size.cells / 4)))
             stages.append(StagePlan(depth, width, plan.stride, plan.bottleneck, plan.groups))
         return AnyNetwork(arch.block, stages)
+
+    def published(self, arch: StagedNet, classes: Optional[int] = None, resolution: Optional[int] = None) -> nn.Module:
+        """The stages that the record states; the first of them says how wide the stem is, and is no more than it."""
+        stem, *stages = arch.stages
+        network = AnyNetwork(arch.block, stages, stem.width, classes or self.published_classes, self.imagenet)
+        return Classifier(network, (self.name, arch))
 
 
 def most_similar(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Generic, Hashable, Optional, TypeVar
+from typing import Any, Generic, Hashable, Mapping, Optional, TypeVar
 
 import numpy as np
+import torch
+from torch import nn
 
+from naslib_gennas.errors import InputError
+from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.randomness import derive, isolated
 from naslib_gennas.regression.profiles import Profile
@@ -39,6 +43,10 @@ class SearchSpace(ABC, Generic[Arch]):
         notation: one line on how an architecture is written, with an example.
         mutation: one line on what a mutation changes.
         paper_size: the size that the paper's published correlations come from.
+        settings: what else decides which networks it builds, such as depth and width where they are free; part of a
+            score's identity.
+        published_classes: classes of the data set that its networks were published for.
+        published_resolution: height and width of that data set's images, in pixels.
     """
 
     name: str
@@ -48,6 +56,9 @@ class SearchSpace(ABC, Generic[Arch]):
     notation: str = ""
     mutation: str = ""
     paper_size: Size = Size(channels=16, cells=1)
+    settings: Mapping[str, Any] = {}
+    published_classes: int = 10
+    published_resolution: int = 32
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Arch:
@@ -76,6 +87,37 @@ class SearchSpace(ABC, Generic[Arch]):
     @abstractmethod
     def build(self, arch: Arch, size: Any) -> StagedNetwork:
         """A new network with only the operations that `arch` uses, initialised from torch's global generator."""
+
+    def published(self, arch: Arch, classes: Optional[int] = None, resolution: Optional[int] = None) -> nn.Module:
+        """The network that one trains in the end: at its full published size, a new module whose forward gives logits.
+
+        Scores come from shrunken networks (`build` at the `size` of a profile); constraints and exports are about this
+        one. Auxiliary heads and drop path are left out, and so are operations that cannot reach the output. Forward
+        takes what `example` gives: (images, 3, height, width) to logits (images, classes). It is initialised from
+        torch's global generator, and on the meta device it allocates nothing.
+
+        Args:
+            arch: an architecture of this space.
+            classes: number of classes; None: `published_classes`.
+            resolution: height and width of the images that it is for, in pixels; None: `published_resolution`. It
+                decides which network is meant where there are several (DARTS: another stem, width and depth for
+                ImageNet); the network takes images of other sizes too.
+
+        Raises:
+            InputError: `classes` is asked for, and the space's networks have no classifier to change.
+        """
+        network = self.build(arch, self.paper_size)
+        if classes is not None:
+            last = getattr(network, "classifier", None)
+            if not isinstance(last, nn.Linear):
+                raise InputError(f"{self.name}: its networks have no 'classifier' whose number of classes could change")
+            network.classifier = nn.Linear(last.in_features, classes)
+        return Classifier(network, (self.name, arch))
+
+    def example(self, count: int = 1, resolution: Optional[int] = None) -> torch.Tensor:
+        """A batch of the shape that `published` networks take: (count, 3, resolution, resolution), standard normal."""
+        side = resolution or self.published_resolution
+        return torch.randn(count, 3, side, side)
 
     def size(self, profile: Profile) -> Any:
         """How large a network `profile` asks of this space: the one place that says how the space shrinks."""

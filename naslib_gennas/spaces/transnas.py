@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from itertools import combinations
 from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy as np
+from torch import nn
 
 from naslib_gennas.errors import InputError
+from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.networks.nasbench201 import EDGES, used_edges
 from naslib_gennas.networks.transnas import RESIDUAL, TransNasNetwork
 from naslib_gennas.regression.profiles import Profile
@@ -25,9 +28,23 @@ Skeleton = Tuple[int, ...]
 
 
 class _TransNas(SearchSpace[Any]):
-    """What both spaces share: how their networks shrink."""
+    """What both spaces share: how their networks shrink, and how large they were published."""
 
     paper_size = Size(channels=64, cells=2)
+    # Of the task of object classification.
+    published_classes = 75
+    published_resolution = 256
+
+    def published(self, arch: Any, classes: Optional[int] = None, resolution: Optional[int] = None) -> nn.Module:
+        """64 channels, two cells a module and a stem that quarters the resolution (arXiv:2105.11871, section 3)."""
+        network = self._network(arch, self.paper_size, classes or self.published_classes, stem_stride=2)
+        return Classifier(network, (self.name, arch))
+
+    def build(self, arch: Any, size: Size) -> TransNasNetwork:
+        return self._network(arch, size)
+
+    @abstractmethod
+    def _network(self, arch: Any, size: Size, classes: int = 10, stem_stride: int = 1) -> TransNasNetwork: ...
 
     def size(self, profile: Profile) -> Size:
         """`cells` are the cells of a module. The benchmark's 64 channels are four times those of other benchmarks: a
@@ -86,8 +103,8 @@ class TransNasMicro(_TransNas):
         a, b, c, d, e, f = arch
         return f"64-41414-{a}_{b}{c}_{d}{e}{f}"
 
-    def build(self, arch: Cell, size: Size) -> TransNasNetwork:
-        return TransNasNetwork(MICRO_MODULES, _names(arch), (1, 3, 4), size.channels, size.cells)
+    def _network(self, arch: Cell, size: Size, classes: int = 10, stem_stride: int = 1) -> TransNasNetwork:
+        return TransNasNetwork(MICRO_MODULES, _names(arch), (1, 3, 4), size.channels, size.cells, classes, stem_stride)
 
     def norm_depth(self, size: Size) -> int:
         return 2 + len(MICRO_MODULES) * size.cells * 3  # the stem's two; three edges lead through a cell
@@ -154,9 +171,10 @@ class TransNasMacro(_TransNas):
     def format(self, arch: Skeleton) -> str:
         return f"64-{''.join(map(str, arch))}-{RESIDUAL}"
 
-    def build(self, arch: Skeleton, size: Size) -> TransNasNetwork:
+    def _network(self, arch: Skeleton, size: Size, classes: int = 10, stem_stride: int = 1) -> TransNasNetwork:
         last = len(arch) - 1
-        return TransNasNetwork(arch, RESIDUAL, (last - 2, last - 1, last), size.channels, size.cells)
+        taps = (last - 2, last - 1, last)
+        return TransNasNetwork(arch, RESIDUAL, taps, size.channels, size.cells, classes, stem_stride)
 
     def norm_depth(self, size: Size) -> int:
         return 2 + 6 * size.cells * 2  # the stem's two; up to six modules of blocks of two convolutions
