@@ -103,10 +103,10 @@ def test_published_networks_train_to_all_their_parameters():
 
 
 def test_depth_and_width_of_darts_are_free():
-    deeper = spaces.get("darts").__class__(cells=14, channels=16)
+    deeper = spaces.get("darts", cells=14, channels=16)
     assert deeper.settings == {"cells": 14, "channels": 16}
     arch = deeper.parse(DARTS_V2)
     network = deeper.published(arch).network
     assert len(network.cells) == 14 and network.cells[0].channels == 16
     with pytest.raises(InputError, match="darts: channels is 17; it takes an even number"):
-        spaces.get("darts").__class__(channels=17)
+        spaces.get("darts", channels=17)

@@ -23,7 +23,7 @@ FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 EXAMPLE = "Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=[2, 3, 4, 5], reduce=[...], reduce_concat=[...])"
 
 
-@search_space("darts")
+@search_space("darts", also=["nasbench301", "nb301"])
 class Darts(SearchSpace[Genotype]):
     """The search space of DARTS; an architecture is a `Genotype`.
 

@@ -31,7 +31,7 @@ class Specification:
     ops: Tuple[str, ...]
 
 
-@search_space("nasbench101")
+@search_space("nasbench101", also=["nb101"])
 class NasBench101(SearchSpace[Specification]):
     """The search space of NAS-Bench-101."""
 

@@ -19,7 +19,7 @@ OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 Cell = Tuple[str, str, str, str, str, str]
 
 
-@search_space("nasbench201")
+@search_space("nasbench201", also=["nb201", "nats-tss", "natsbench topology"])
 class NasBench201(SearchSpace[Cell]):
     """The search space of NAS-Bench-201; an architecture is the tuple of its six operations."""
 

@@ -53,7 +53,7 @@ class RecurrentSize:
     layers: int
 
 
-@search_space("nasbenchnlp")
+@search_space("nasbenchnlp", also=["nlp"])
 class NasBenchNLP(SearchSpace[Recipe]):
     """The search space of NAS-Bench-NLP; an architecture is the tuple of its recipe's nodes."""
 

@@ -23,7 +23,7 @@ _NORM_DEPTH = 1 + 3 * 3 + 2 * 2
 Widths = Tuple[int, ...]
 
 
-@search_space("nats-size")
+@search_space("nats-size", also=["nats-sss", "natsbench size"])
 class NatsSize(SearchSpace[Widths]):
     """The size space of NATS-Bench; an architecture is its five numbers of channels."""
 

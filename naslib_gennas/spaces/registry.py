@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.metadata
-from typing import Any, Callable, Dict, List, Type
+import inspect
+import pkgutil
+import re
+from typing import Any, Callable, Dict, Iterable, List, Type
 
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.spaces.space import SearchSpace
 
-# Each search space's module, imported when it is first asked for: starting up stays quick.
-_MODULES = {
-    "nasbench201": "naslib_gennas.spaces.nasbench201",
-    "nasbench101": "naslib_gennas.spaces.nasbench101",
-    "nasbenchnlp": "naslib_gennas.spaces.nasbenchnlp",
-    "nats-size": "naslib_gennas.spaces.natssize",
-    "darts": "naslib_gennas.spaces.darts",
-    "transnas-micro": "naslib_gennas.spaces.transnas",
-    "transnas-macro": "naslib_gennas.spaces.transnas",
-    **{f"nds-{name}": "naslib_gennas.spaces.nds" for name in ("darts", "darts-fix", "darts-in", "darts-fix-in")},
-    **{f"nds-{name}": "naslib_gennas.spaces.nds" for name in ("amoeba", "amoeba-in", "nasnet", "nasnet-in")},
-    **{f"nds-{name}": "naslib_gennas.spaces.nds" for name in ("enas", "enas-fix", "enas-in")},
-    **{f"nds-{name}": "naslib_gennas.spaces.nds" for name in ("pnas", "pnas-fix", "pnas-in")},
-    **{f"nds-{name}": "naslib_gennas.spaces.nds" for name in ("resnet", "resnext-a", "resnext-a-in")},
-    **{f"nds-{name}": "naslib_gennas.spaces.nds" for name in ("resnext-b", "resnext-b-in")},
-}
 _REGISTRY: Dict[str, Type[SearchSpace[Any]]] = {}
+# What else a search space is called, for the message about an unknown name.
+_ALSO: Dict[str, str] = {}
+_loaded = False
 
 #: Another package's entry points of this group, each named as its space, are imported when it is asked for.
 GROUP = "naslib_gennas.spaces"
 
 
-def search_space(name: str) -> Callable[[Type[SearchSpace[Any]]], Type[SearchSpace[Any]]]:
-    """Register a `SearchSpace` class under `name`."""
+def search_space(name: str, also: Iterable[str] = ()) -> Callable[[Type[SearchSpace[Any]]], Type[SearchSpace[Any]]]:
+    """Register a `SearchSpace` class.
+
+    Args:
+        name: what `get` finds it by.
+        also: what others call it; who asks for one of these is told the name.
+    """
 
     def register(cls: Type[SearchSpace[Any]]) -> Type[SearchSpace[Any]]:
         cls.name = name
         _REGISTRY[name] = cls
+        _ALSO.update({_plain(other): name for other in (name, *also)})
         return cls
 
     return register
@@ -44,27 +41,28 @@ def search_space(name: str) -> Callable[[Type[SearchSpace[Any]]], Type[SearchSpa
 
 def names() -> List[str]:
     """Every search space that `get` knows."""
-    return sorted({*_MODULES, *_REGISTRY, *_foreign()})
+    _load()
+    return sorted({*_REGISTRY, *_foreign()})
 
 
-def _foreign() -> Dict[str, importlib.metadata.EntryPoint]:
-    found: Any = importlib.metadata.entry_points()
-    # Python 3.9 gives a mapping.
-    entries = found.select(group=GROUP) if hasattr(found, "select") else found.get(GROUP, ())
-    return {entry.name: entry for entry in entries}
-
-
-def get(space: Any) -> SearchSpace[Any]:
+def get(space: Any, **settings: Any) -> SearchSpace[Any]:
     """The search space of a name; a `SearchSpace` is given back as it is.
 
+    Args:
+        space: a name from `names`, or a search space.
+        settings: what the space leaves open, such as ``get("darts", cells=14, channels=48)``.
+
     Raises:
-        InputError: no search space has that name; the nearest one is suggested.
+        InputError: no search space has that name (the nearest one is suggested), or it has no such setting.
     """
     if isinstance(space, SearchSpace):
+        if settings:
+            raise InputError(f"{space.name}: settings go with a name, not with a search space that is made already")
         return space
-    if space not in _REGISTRY and space in _MODULES:
-        importlib.import_module(_MODULES[space])
-    elif space not in _REGISTRY and space in _foreign():
+    if not isinstance(space, str):
+        raise InputError(f"{space!r} is no search space; give its name, such as 'nasbench201'")
+    _load()
+    if space not in _REGISTRY and space in _foreign():
         try:
             _foreign()[space].load()
         except Exception as error:  # another package's fault, said in a line
@@ -72,5 +70,42 @@ def get(space: Any) -> SearchSpace[Any]:
                 f"search space '{space}' of another package cannot be loaded: {type(error).__name__}: {error}"
             ) from None
     if space not in _REGISTRY:
-        raise InputError(f"unknown search space '{space}'{suggest(str(space), names())}")
-    return _REGISTRY[space]()
+        raise InputError(f"unknown search space '{space}'{_nearest(str(space))}")
+    cls = _REGISTRY[space]
+    possible = [] if cls.__init__ is object.__init__ else list(inspect.signature(cls).parameters)
+    for setting in settings:
+        if setting not in possible:
+            leaves = f"it leaves open: {', '.join(possible)}" if possible else "its networks have no settings"
+            raise InputError(f"{space}: unknown setting '{setting}'; {leaves}")
+    return cls(**settings)
+
+
+def _nearest(name: str) -> str:
+    """What an unknown name may have meant: compared without case and punctuation, other names included."""
+    known = {**_ALSO, **{_plain(one): one for one in names()}}
+    close = difflib.get_close_matches(_plain(name), known, n=1, cutoff=0.5)
+    if not close:
+        return suggest(name, names())
+    return f"; did you mean '{known[close[0]]}'? Known: {', '.join(names())}"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _load() -> None:
+    """Import every file of this package once: each registers what it holds. They are light beside torch."""
+    global _loaded
+    if _loaded:
+        return
+    package = importlib.import_module("naslib_gennas.spaces")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    _loaded = True
+
+
+def _foreign() -> Dict[str, importlib.metadata.EntryPoint]:
+    found: Any = importlib.metadata.entry_points()
+    # Python 3.9 gives a mapping.
+    entries = found.select(group=GROUP) if hasattr(found, "select") else found.get(GROUP, ())
+    return {entry.name: entry for entry in entries}

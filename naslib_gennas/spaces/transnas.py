@@ -54,7 +54,7 @@ class _TransNas(SearchSpace[Any]):
         return Size(channels=usual.channels // 4 if fewer else usual.channels, cells=usual.cells)
 
 
-@search_space("transnas-micro")
+@search_space("transnas-micro", also=["transbench101 micro", "transnasbench101 micro"])
 class TransNasMicro(_TransNas):
     """The micro space: the cell of NAS-Bench-201 without its pooling, in a fixed skeleton of five modules."""
 
@@ -113,7 +113,7 @@ class TransNasMicro(_TransNas):
         return None if used_edges(_names(arch)) else "no path leads from the cell's input to its output"
 
 
-@search_space("transnas-macro")
+@search_space("transnas-macro", also=["transbench101 macro", "transnasbench101 macro"])
 class TransNasMacro(_TransNas):
     """The macro space: four to six modules of residual blocks, one to three of them double the channels and one to
     four halve the resolution.
