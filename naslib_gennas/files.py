@@ -118,6 +118,21 @@ def _strict(content: Any) -> Any:
     return content
 
 
+def cell(value: Any) -> Any:
+    """What a CSV file holds for a value: a text that a spreadsheet would take for a formula gets a quote before it.
+
+    >>> cell("=1+1"), cell("-1.5"), cell("|none~0|")
+    ("'=1+1", '-1.5', '|none~0|')
+    """
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
 class Rows:
     """A CSV file that grows by a row at a time; each row is in the file when `write` returns.
 
@@ -137,14 +152,14 @@ class Rows:
         self._put(self.columns)
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Append a row; None is written as nothing."""
+        """Append a row; None is written as nothing, a text that a spreadsheet would run as a formula as `cell` says."""
         self._put(["" if row.get(column) is None else row[column] for column in self.columns])
 
     def _put(self, values: Sequence[Any]) -> None:
         if self.problem:
             return
         try:
-            self._writer.writerow(values)
+            self._writer.writerow([cell(value) for value in values])
             self._file.flush()
         except OSError as error:
             self.problem = error.strerror or str(error)

@@ -12,7 +12,7 @@ from typing import Any, Iterator, List, Optional
 
 import typer
 from rich.markup import escape
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 from typing_extensions import Annotated
 
 from naslib_gennas import __version__
@@ -28,16 +28,6 @@ USER_MISTAKE = 2
 INTERRUPTED = 130
 
 
-class _Command(TyperCommand):
-    """A command whose --help stands in the last panel of its help, not in one of its own before all others."""
-
-    def get_help_option(self, ctx: Any) -> Any:
-        option = super().get_help_option(ctx)
-        if option is not None:
-            option.rich_help_panel = "Output"
-        return option
-
-
 class _Commands(TyperGroup):
     """The commands of `COMMANDS`, imported when used. A mistake is one line and exit code 2, an interrupt 130."""
 
@@ -51,7 +41,7 @@ class _Commands(TyperGroup):
         found = getattr(importlib.import_module(f"naslib_gennas.cli.{name}"), name)
         if not isinstance(found, typer.Typer):
             function, found = found, typer.Typer(add_completion=False, **_STYLE)
-            found.command(cmd_name, cls=_Command)(options.expanded(function))
+            found.command(cmd_name, cls=options.Command)(options.expanded(function))
         command = typer.main.get_command(found)
         command.name = cmd_name
         return command
@@ -68,7 +58,7 @@ class _Commands(TyperGroup):
             if (error.name or "").startswith("naslib_gennas"):
                 raise  # a fault of ours
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            _fail(f"{error.name or 'a package'} cannot be imported ({reason}); install it, or mend it", 1)
+            _fail(f"{error.name or 'a package'} cannot be imported ({reason}); install or repair it", 1)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `gennas ... | head`
             raise typer.Exit(1) from None

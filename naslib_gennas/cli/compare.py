@@ -10,7 +10,8 @@ from typing_extensions import Annotated
 
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import Architectures, Count, OutFolder, SpaceName, TopPercent
-from naslib_gennas.cli.printing import print_columns, progress_bar
+from naslib_gennas.cli.printing import print_columns, progress_bar, written
+from naslib_gennas.errors import EngineError
 
 
 def compare(
@@ -22,7 +23,7 @@ def compare(
             metavar="A,B,...",
             help="Each NAME, NAME@PROFILE, vote:A+B, ranksum:A+B, az_nas or FILE.py. The others are compared with the "
             "first.",
-            show_default="gennas-combo,synflow,jacob_cov,naswot,params",
+            show_default="gennas-combo, synflow, jacob_cov, naswot, params",
         ),
     ] = None,
     via: Annotated[
@@ -65,8 +66,10 @@ def compare(
             raise KeyboardInterrupt(f"every score is in the store: the same command goes on. See {folder}.") from None
     report.write(result, folder)
     _print(output.console, result)
-    output.console.print(f"Written to {folder}: report.html, result.json, table.csv, scores.csv")
+    written(output.console, folder, "report.html", "result.json", "table.csv", "scores.csv")
     output.emit(result.to_json())
+    if result.failure:
+        raise EngineError(result.failure)
 
 
 def _print(console: Console, result: Any) -> None:

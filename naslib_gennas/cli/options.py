@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 import typer
+from typer.core import TyperCommand
 from typing_extensions import Annotated
 
 from naslib_gennas.cli import printing
@@ -24,6 +25,16 @@ what = functools.partial(typer.Option, rich_help_panel="What")
 how_much = functools.partial(typer.Option, rich_help_panel="How much")
 where = functools.partial(typer.Option, rich_help_panel="Where")
 output = functools.partial(typer.Option, rich_help_panel="Output")
+
+
+class Command(TyperCommand):
+    """A command whose --help stands in the last panel of its help, not in one of its own before all others."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.rich_help_panel = "Output"
+        return option
 
 
 @dataclass(frozen=True)

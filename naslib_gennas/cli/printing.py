@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable, Iterator, List, Optional, Sequence
 
 from rich.console import Console, RenderableType
@@ -83,8 +84,13 @@ def progress_bar(console: Console, what: str, total: Optional[int] = None) -> It
     )
     with bar:
         task: TaskID = bar.add_task(what, total=total, numbers=_of(0, total), note="")
+        before = 0
 
         def advance(done: int, total: Optional[int] = None, note: str = "") -> None:
+            nonlocal before
+            if done < before:  # the next thing of several: its rate is its own
+                bar.reset(task)
+            before = done
             elapsed = bar.tasks[0].elapsed or 0.0
             parts: List[str] = [_of(done, total)]
             if elapsed > 0:
@@ -103,6 +109,13 @@ def _of(done: int, total: Optional[int]) -> str:
 def _clock(seconds: float) -> str:
     minutes, second = divmod(int(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{second:02}" if minutes >= 60 else f"{minutes}:{second:02}"
+
+
+def written(console: Console, folder: Any, *names: str) -> None:
+    """Say which files of a run there are; nothing where the run has no folder."""
+    if folder is not None:
+        there = ", ".join(name for name in names if (Path(folder) / name).is_file())
+        console.print(f"Written to {folder}: {there or 'nothing'}", markup=False)
 
 
 def print_columns(console: Console, *rows: Sequence[str]) -> None:

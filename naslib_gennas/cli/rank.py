@@ -10,7 +10,8 @@ from typing_extensions import Annotated
 
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import Architectures, Count, OutFolder, ProxyName, SpaceName, TopPercent
-from naslib_gennas.cli.printing import print_columns, progress_bar
+from naslib_gennas.cli.printing import print_columns, progress_bar, written
+from naslib_gennas.errors import EngineError
 
 
 def rank(
@@ -62,6 +63,8 @@ def rank(
             ) from None
     _print(output.console, result)
     output.emit(result.to_json())
+    if result.failure:
+        raise EngineError(result.failure)
 
 
 def _print(console: Console, result: Any) -> None:
@@ -80,6 +83,7 @@ def _print(console: Console, result: Any) -> None:
         direction = "higher" if result.truth["higher_is_better"] else "lower"
         matched = f"{result.truth['matched']} of {result.n} matched"
         console.print(f"Truth: {escape(result.truth['name'])} ({direction} is better), {matched}")
+    if result.spearman is not None:
         rows = [("agreement", "value", "95% interval")]
         for name, estimate in (
             ("Spearman rho", result.spearman),
@@ -97,8 +101,7 @@ def _print(console: Console, result: Any) -> None:
         label, best = "top five", result.architectures[:5]
         listed = [(rounded(one.score), rounded(one.truth, 2), one.arch) for one in best]
     rows = [("score", "truth", label), *listed]
-    print_columns(console, *(rows if result.truth is not None else [(row[0], row[2]) for row in rows]))
-    if result.folder is not None:
-        console.print(
-            f"Written to {result.folder}: scores.csv, result.json" + (", scatter.png" * (result.truth is not None))
-        )
+    if not result.failure:
+        print_columns(console, *(rows if result.truth is not None else [(row[0], row[2]) for row in rows]))
+    picture = ["scatter.png"] if result.spearman is not None else []
+    written(console, result.folder, "scores.csv", "result.json", *picture)

@@ -10,6 +10,7 @@ from typing_extensions import Annotated
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import ProxyName, SpaceName
 from naslib_gennas.cli.printing import print_columns, progress_bar
+from naslib_gennas.errors import EngineError
 
 
 def score(
@@ -45,3 +46,5 @@ def score(
         rows.append((rounded(row.score, 6), f"{row.seconds:.2f}", status, row.arch))
     print_columns(output.console, *rows)
     output.emit(result.to_json())
+    if result.failure:
+        raise EngineError(result.failure)

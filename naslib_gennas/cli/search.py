@@ -20,7 +20,7 @@ from naslib_gennas.cli.options import (
     SpaceName,
     Tournament,
 )
-from naslib_gennas.cli.printing import Output, print_columns, progress_bar
+from naslib_gennas.cli.printing import Output, print_columns, progress_bar, written
 
 
 def search(
@@ -137,7 +137,7 @@ def _nasi(
     content = {**found.to_json(), "truth": value, "folder": str(folder)}
     files.write_json(folder / "result.json", content)
     console.print(f"Architecture: [bold]{escape(found.arch)}[/]" + ("" if value is None else f"  truth {value:.2f}"))
-    console.print(f"Written to {folder}: result.json")
+    written(console, folder, "result.json")
     output.emit(content)
 
 
@@ -158,5 +158,4 @@ def _print(console: Console, found: Any) -> None:
         console.print(f"Chosen among the {len(found.course.finalists)} best, which raced at the space's full depth")
     if found.best is not None:
         console.print(f"Best architecture: [bold]{escape(found.best.arch)}[/]")
-    if found.folder is not None:
-        console.print(f"Written to {found.folder}: result.json, history.csv, search.png")
+    written(console, found.folder, "result.json", "history.csv", "search.png")

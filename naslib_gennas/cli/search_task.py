@@ -20,7 +20,7 @@ from naslib_gennas.cli.options import (
     Tournament,
     TruthTable,
 )
-from naslib_gennas.cli.printing import print_columns, progress_bar
+from naslib_gennas.cli.printing import print_columns, progress_bar, written
 
 
 def search_task(
@@ -116,5 +116,5 @@ def _print(console: Console, found: Any, name: str) -> None:
         console.print(f"{reference} is kept: the best task found{rho} (candidate.yaml)")
     stopped_early = sum(trial.stopped for trial in found.course.trials)
     console.print(f"{len(found.course.trials)} tasks tried, {stopped_early} stopped early because they could not win")
-    console.print(f"Written to {found.folder}: task.yaml, candidate.yaml, targets.png, convergence.png, result.json")
+    written(console, found.folder, "task.yaml", "candidate.yaml", "targets.png", "convergence.png", "result.json")
     console.print(f"Use it: [bold]gennas rank {found.settings['space']} --proxy gennas-{found.folder}/task.yaml[/]")

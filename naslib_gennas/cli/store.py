@@ -17,6 +17,7 @@ from naslib_gennas.errors import InputError
 store = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
+    add_completion=False,
     help="List, export or delete kept scores.\n\nExample: [bold]gennas store list[/]",
 )
 
@@ -24,7 +25,7 @@ ChosenSpace = Annotated[Optional[str], options.what("--space", metavar="SPACE", 
 ChosenProxy = Annotated[Optional[str], options.what("--proxy", metavar="NAME", help="Only this proxy.")]
 
 
-@store.command("list")
+@store.command("list", cls=options.Command)
 @options.expanded
 def list_scores(file: StoreFile = None, *, output: Output) -> None:
     """List what is kept: a line for every space, proxy, settings, input batch, seed and version.
@@ -48,7 +49,7 @@ def list_scores(file: StoreFile = None, *, output: Output) -> None:
     output.emit(content)
 
 
-@store.command("export")
+@store.command("export", cls=options.Command)
 @options.expanded
 def export(
     target: Annotated[Path, typer.Argument(metavar="FILE", help="A .csv or .json file to write.")],
@@ -69,7 +70,7 @@ def export(
     print(f"{count} scores written to {target}")
 
 
-@store.command("prune")
+@store.command("prune", cls=options.Command)
 @options.expanded
 def prune(
     space: ChosenSpace = None,

@@ -15,6 +15,7 @@ from naslib_gennas.cli.printing import errors
 tasks = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode="rich",
+    add_completion=False,
     help="List the proxy tasks, or show one.\n\nExample: [bold]gennas tasks[/]",
 )
 
@@ -41,14 +42,14 @@ def list_tasks(context: typer.Context, output: Output) -> None:
     output.emit(content)
 
 
-@tasks.command("show")
+@tasks.command("show", cls=options.Command)
 @options.expanded
 def show_task(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A task or a YAML file.")],
+    seed: Annotated[int, options.what("--seed", min=0, metavar="N", help="Random seed of the drawn targets.")] = 0,
     plot: Annotated[
         Optional[Path], options.output("--plot", metavar="FILE", help="Draw the targets into a picture.")
     ] = None,
-    seed: Annotated[int, options.what("--seed", min=0, metavar="N", help="Random seed of the drawn targets.")] = 0,
     *,
     output: Output,
 ) -> None:

@@ -14,11 +14,12 @@ from naslib_gennas.cli.printing import print_columns
 truth = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
+    add_completion=False,
     help="List or add tables of ground truth.\n\nExample: [bold]gennas truth list[/]",
 )
 
 
-@truth.command("list")
+@truth.command("list", cls=options.Command)
 @options.expanded
 def list_tables(output: Output) -> None:
     """List the tables that `--truth` finds by name, for every search space that has one.
@@ -34,7 +35,7 @@ def list_tables(output: Output) -> None:
     output.emit(content)
 
 
-@truth.command("add")
+@truth.command("add", cls=options.Command)
 @options.expanded
 def add(
     what: Annotated[str, typer.Argument(metavar="SPACE|nds", help="A search space, or nds for the files of NDS.")],

@@ -19,6 +19,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import platformdirs
 
+from naslib_gennas import files
 from naslib_gennas._version import __version__
 from naslib_gennas.errors import InputError
 
@@ -291,7 +292,7 @@ def export(store: Store, file: Union[str, Path], **chosen: Any) -> int:
                 columns = [name for name in (rows[0] if rows else {"arch": "", "score": ""}) if name != "details"]
                 writer = csv.DictWriter(target, columns, extrasaction="ignore")
                 writer.writeheader()
-                writer.writerows(rows)
+                writer.writerows({name: files.cell(value) for name, value in row.items()} for row in rows)
     except OSError as error:
         raise InputError(f"export file '{path}' cannot be written: {error.strerror}") from None
     return len(rows)

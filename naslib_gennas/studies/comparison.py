@@ -72,6 +72,19 @@ class Column:
     problem: str = ""
 
     @property
+    def scored(self) -> bool:
+        """Whether any architecture has a score."""
+        return any(math.isfinite(score) for score in self.scores)
+
+    @property
+    def failure(self) -> str:
+        """Why no architecture has a score, where the proxy failed; empty otherwise."""
+        if self.scored or self.problem:
+            return self.problem
+        failed = (status for status in ("failed", "diverged") if status in self.not_ok)
+        return "; ".join(f"{self.not_ok[status]} {status} ({self.reasons[status]})" for status in failed)
+
+    @property
     def significant(self) -> Optional[bool]:
         """Whether the 95% interval of the difference to the first proxy leaves out 0."""
         if self.difference is None or math.isnan(self.difference.low):
@@ -118,6 +131,13 @@ class Comparison:
             if not found or _rho(column) > max(map(_rho, found)):
                 found.append(column)
         return tuple(column.name for column in found)
+
+    @property
+    def failure(self) -> str:
+        """What went wrong, where every proxy failed on every architecture; empty otherwise."""
+        failures = [f"{column.name}: {column.failure}" for column in self.columns if column.failure]
+        everything = bool(failures) and len(failures) == len(self.columns)
+        return f"no proxy gave a score: {'; '.join(failures)}" if everything else ""
 
     def to_json(self) -> Dict[str, Any]:
         """The comparison as plain data: what `result.json` and `--json` hold."""
@@ -343,8 +363,9 @@ def _finish(
         return None
     columns = [part for part in parts if part is not None]
     for column in columns:
-        if column.problem:
-            return Column(name, settings={"parts": list(what.parts)}, problem=f"its part {column.problem}")
+        if not column.scored:
+            reason = column.problem or f"{column.name} has no score: {column.failure or 'all untrainable'}"
+            return Column(name, settings={"parts": list(what.parts)}, problem=f"its part {reason}")
     combined = what.combine(np.array([column.scores for column in columns], dtype=float))
     scores = tuple(float(value) if math.isfinite(value) else -math.inf for value in combined)
     return Column(name, scores, sum(column.seconds for column in columns), {"parts": list(what.parts)})
@@ -362,10 +383,10 @@ def _judge(
         return list(columns)
     known = [index for index, value in enumerate(values) if value is not None]
     truth = [table.better(value) for value in values if value is not None]
-    first = next((column for column in columns if column.scores), None)
+    first = next((column for column in columns if column.scored), None)
     judged = []
     for column in columns:
-        if column.scores:
+        if column.scored:
             scores = [column.scores[index] for index in known]
             gap = None
             if first is not None and column is not first:

@@ -30,6 +30,15 @@ def figure(width: float = 5.0, height: float = 4.0, rows: int = 1, columns: int 
     return made, made.subplots(rows, columns, squeeze=False)
 
 
+def literal(made: Figure) -> None:
+    """Let the texts of a figure be drawn as they are: a $ in a proxy's or column's name begins no formula."""
+    from matplotlib.text import Text
+
+    for text in made.findobj(Text):
+        if not text.get_text().startswith(r"$\mathdefault"):  # a power of ten at a logarithmic axis
+            text.set_parse_math(False)
+
+
 def save(made: Figure, path: Union[str, Path]) -> Path:
     """Write a figure; the file's ending chooses the format.
 
@@ -37,6 +46,7 @@ def save(made: Figure, path: Union[str, Path]) -> Path:
         InputError: an ending that is no picture format, or a file that cannot be written.
     """
     path = Path(path)
+    literal(made)
     try:
         made.savefig(path, dpi=120)
     except ValueError as error:

@@ -9,6 +9,7 @@ import json
 import math
 import time
 import warnings
+from collections import Counter
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ class Ranking:
 
     Attributes:
         spearman, kendall, retrieval: agreement with the truth, higher is better (see `metrics`); `retrieval` is that
-            of the top `top_percent`.
+            of the top `top_percent`. None without truth, and where nothing could be scored.
         regret: the best truth of the sample less that of the architecture ranked first.
         truth: where the truth is from, and how many of the architectures it has (`matched`).
         wall_seconds: of this call.
@@ -89,6 +90,15 @@ class Ranking:
     @property
     def n(self) -> int:
         return len(self.architectures)
+
+    @property
+    def failure(self) -> str:
+        """Why there is no ranking: what is wrong with most of the architectures, where none could be scored."""
+        bad = [row for row in self.architectures if row.status in ("failed", "diverged")]
+        if not bad or any(row.status == "ok" for row in self.architectures):
+            return ""
+        (status, reason), _ = Counter((row.status, row.reason) for row in bad).most_common(1)[0]
+        return f"none of {self.n} architectures could be scored: {status}" + (f" ({reason})" if reason else "")
 
     def to_json(self) -> Dict[str, Any]:
         """The ranking as plain data: what `result.json` and `--json` hold."""
@@ -232,11 +242,13 @@ def rank(
 def agreement(ranking: Ranking, table: Truth) -> Ranking:
     """The ranking with its agreement with the truth, over the architectures that the table has."""
     known = [row for row in ranking.architectures if row.truth is not None]
+    ranking = dataclasses.replace(ranking, truth={**table.to_json(), "matched": len(known)})
+    if not any(row.status == "ok" for row in known):
+        return ranking
     scores = [row.score for row in known]
     values = [table.better(row.truth) for row in known if row.truth is not None]
     return dataclasses.replace(
         ranking,
-        truth={**table.to_json(), "matched": len(known)},
         spearman=metrics.spearman(scores, values, ranking.seed),
         kendall=metrics.kendall(scores, values, ranking.seed),
         retrieval=metrics.retrieval(scores, values, ranking.top_percent, ranking.seed),
@@ -334,7 +346,7 @@ def _write(ranking: Ranking, folder: Path) -> None:
         warnings.warn(
             f"'{folder / 'result.json'}' could not be written: {error.strerror}", RuntimeWarning, stacklevel=2
         )
-    if ranking.truth is None:
+    if ranking.truth is None or ranking.spearman is None:
         return
     known = [row for row in ranking.architectures if row.truth is not None]
     title = f"{ranking.proxy} on {ranking.space}, n = {len(known)}: rho {ranking.spearman}"

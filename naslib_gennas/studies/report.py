@@ -86,7 +86,7 @@ def heads(comparison: Comparison) -> Tuple[str, ...]:
     """The head of the table for people."""
     if comparison.truth is None:
         return ("proxy", "core-seconds", "not ok")
-    first = next((column.name for column in comparison.columns if column.scores), "the first")
+    first = next((column.name for column in comparison.columns if column.scored), "the first")
     return (
         "proxy",
         "Spearman rho",
@@ -207,7 +207,7 @@ def _scatters(comparison: Comparison) -> List[Dict[str, str]]:
     truth = aggregation.ranks([sign * value for value in comparison.values if value is not None])
     found = []
     for column in comparison.columns:
-        if not column.scores or not known:
+        if not column.scored or not known:
             continue
         scores = np.array([column.scores[index] for index in known])
         made, axes = plots.figure(3.6, 3.0)
@@ -294,5 +294,6 @@ def _label(
 def _inline(made: Figure) -> str:
     """A figure as a data URL: an image of its own, so that no two figures share the names inside them."""
     picture = io.BytesIO()
+    plots.literal(made)
     made.savefig(picture, format="svg", metadata={"Date": None})
     return f"data:image/svg+xml;base64,{base64.b64encode(picture.getvalue()).decode()}"
