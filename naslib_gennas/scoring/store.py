@@ -4,86 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
 import json
 import math
 import os
-import shutil
 import sqlite3
-import tempfile
 import time
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import platformdirs
 
 from naslib_gennas import files
 from naslib_gennas._version import __version__
 from naslib_gennas.errors import InputError
+from naslib_gennas.scoring import database as databases
+from naslib_gennas.scoring import rows as checks
+from naslib_gennas.scoring.database import SCHEMA_VERSION
+from naslib_gennas.scoring.rescue import rescued
+from naslib_gennas.scoring.rows import IDENTITY, Row, Run
 
-SCHEMA_VERSION = 1
-_APPLICATION = 0x474E4E53  # marks the file as ours, in SQLite's header
-_MEMORY = ":memory:"
-_LARGEST = 2**40  # bytes; a header that states more is wrong itself
-_WAIT = 30.0  # seconds that a writer waits for another process
+__all__ = ["SCHEMA_VERSION", "Row", "Run", "Store", "__version__", "default_path", "existing", "export"]
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (
-    id INTEGER PRIMARY KEY, space TEXT NOT NULL, proxy TEXT NOT NULL, fingerprint TEXT NOT NULL,
-    inputs TEXT NOT NULL, seed INTEGER NOT NULL, version TEXT NOT NULL, settings TEXT NOT NULL,
-    UNIQUE (space, fingerprint, inputs, seed, version)
-);
-CREATE TABLE IF NOT EXISTS scores (
-    run INTEGER NOT NULL REFERENCES runs (id), key TEXT NOT NULL, arch TEXT NOT NULL, score REAL NOT NULL,
-    status TEXT NOT NULL, reason TEXT NOT NULL, seconds REAL NOT NULL, details TEXT NOT NULL, created REAL NOT NULL,
-    PRIMARY KEY (run, key)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS journals (
-    name TEXT NOT NULL, n INTEGER NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (name, n)
-) WITHOUT ROWID;
-"""
-# What a damaged file is searched for: tables and the order of their rows.
-_TABLES = {"runs": ("id",), "scores": ("run", "key"), "journals": ("name", "n")}
-
-
-@dataclass(frozen=True)
-class Run:
-    """What all scores of one call share; together with an architecture's key it is a score's identity.
-
-    Attributes:
-        space: name of the search space.
-        proxy: name of the proxy.
-        settings: everything else that decides the scores, as `canonical` JSON: the proxy's settings, profile, device.
-        inputs: identity of the input batch (see `batches.identity`).
-        seed: of the scores.
-        version: of this package.
-    """
-
-    space: str
-    proxy: str
-    settings: str
-    inputs: str
-    seed: int
-    version: str = __version__
-
-    @property
-    def fingerprint(self) -> str:
-        """sha256 over the proxy's name and its settings."""
-        return hashlib.sha256(f"{self.proxy}\n{self.settings}".encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Row:
-    """One score as the store keeps it; `details` is JSON."""
-
-    arch: str
-    score: float
-    status: str
-    reason: str
-    seconds: float
-    details: str = "{}"
+_SAME = f"({', '.join(IDENTITY)}) = ({', '.join('?' * len(IDENTITY))})"
+_SCORE = ("key", "arch", "score", "status", "reason", "seconds", "details", "created")
+_INSERT = f"INSERT INTO scores (run, {', '.join(_SCORE)}) VALUES ({', '.join('?' * (len(_SCORE) + 1))})"
+_UPDATE = f"DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _SCORE[1:])}"
 
 
 def default_path() -> Path:
@@ -94,20 +40,39 @@ def default_path() -> Path:
 class Store:
     """Scores in a SQLite file that several processes may share; without a path, in memory.
 
-    A file that is damaged is set aside, what it still holds is taken over, and a warning says so. When the disk is
-    full later on, the store goes on in memory and warns; `lost` then says why.
+    A store that is damaged is set aside, what it still holds is taken over, and a warning says so; a file that is no
+    store is refused and left as it is. Every row has a check sum, so that one that was damaged is not read.
+
+    A store that may only be read is read, and new scores are kept in memory. When the disk is full later on, the store
+    goes on in memory, too. A warning says so, and `lost` says why.
 
     Raises:
         InputError: the file cannot be written, belongs to a newer version, or is not a store.
     """
 
     def __init__(self, path: Union[str, Path, None] = None) -> None:
-        self.path: Optional[Path] = None if path is None else Path(path).expanduser().absolute()
+        self.path: Optional[Path] = None if path is None else _absolute(path)
         self.lost = ""
         self._runs: Dict[Run, int] = {}
-        self._file: Optional[sqlite3.Connection] = None  # still read, when it can no longer be written
-        self._file_runs: Dict[Run, int] = {}
-        self._database = _memory() if self.path is None else _open(self.path)
+        self._file: Optional[sqlite3.Connection] = None  # what is still read of a file that cannot be written
+        self._warned = False
+        if self.path is None:
+            self._database = databases.memory()
+        elif databases.belongs(self.path) and not databases.may_write(self.path):
+            self._only_read(f"the store '{self.path}' may only be read")
+        else:
+            self._database = _open(self.path)
+            self._inode = _inode(self.path)
+
+    def _only_read(self, reason: str) -> None:
+        assert self.path is not None
+        self._in_memory(databases.readable(self.path), reason)
+
+    def _in_memory(self, file: sqlite3.Connection, reason: str) -> None:
+        """Go on in memory; scores of the file are still found there, and its journals are taken over."""
+        self._file, self._database, self._runs, self.lost = file, databases.memory(), {}, reason
+        with contextlib.suppress(sqlite3.Error), self._database:
+            self._database.executemany("INSERT INTO journals VALUES (?, ?, ?)", file.execute("SELECT * FROM journals"))
 
     def __enter__(self) -> Store:
         return self
@@ -123,30 +88,32 @@ class Store:
 
     def get(self, run: Run, key: str) -> Optional[Row]:
         """The score of an architecture in a run, or None; one that failed counts as none, so that it is tried again."""
-        found: Optional[Row] = self._do(lambda: _score(self._database, self._run(run), key))
-        if found is None and self._file is not None and run in self._file_runs:
+        found: Optional[Row] = self._do(lambda: _score(self._database, run, key))
+        if found is None and self._file is not None:
             with contextlib.suppress(sqlite3.Error):
-                found = _score(self._file, self._file_runs[run], key)
+                found = _score(self._file, run, key)
         return None if found is None or found.status == "failed" else found
 
     def put(self, run: Run, key: str, row: Row) -> Row:
         """Write a score and commit; the score that another process has written meanwhile stays, and is given back."""
+        about = {name: getattr(run, name) for name in ("proxy", *IDENTITY)}
+        values = {"key": key, "arch": row.arch, "score": float(row.score), "status": row.status}
+        values.update(reason=checks.text(row.reason), seconds=float(row.seconds), created=time.time())
+        values["details"] = checks.seal(row.details, *checks.facts(about, values))
+
+        def insert(where: str) -> None:
+            with self._database:
+                given = (self._run(run), *(values[name] for name in _SCORE))
+                self._database.execute(f"{_INSERT} ON CONFLICT {_UPDATE}{where}", given)
 
         def write() -> Row:
-            with self._database:
-                self._database.execute(
-                    "INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                    " arch = excluded.arch, score = excluded.score, status = excluded.status,"
-                    " reason = excluded.reason, seconds = excluded.seconds, details = excluded.details,"
-                    " created = excluded.created WHERE scores.status = 'failed'",
-                    (
-                        *(self._run(run), key, row.arch, row.score),
-                        *(row.status, row.reason, row.seconds, row.details, time.time()),
-                    ),
-                )
-            return self.get(run, key) or row
+            insert(" WHERE scores.status = 'failed'")
+            kept = self.get(run, key)
+            if kept is None and row.status != "failed":
+                insert("")  # what stands there was damaged
+            return kept or row
 
-        return self._do(write)
+        return self._write(write)
 
     def append(self, journal: str, n: int, entry: Mapping[str, Any]) -> None:
         """Write entry `n` of a journal and commit.
@@ -154,13 +121,18 @@ class Store:
         Raises:
             InputError: the journal has that entry already: another process is writing it.
         """
+        text = checks.seal(json.dumps(entry), journal, n)
 
         def write() -> None:
             with self._database:
-                self._database.execute("INSERT INTO journals VALUES (?, ?, ?)", (journal, n, json.dumps(entry)))
+                query = "SELECT entry FROM journals WHERE name = ? AND n = ?"
+                for (found,) in self._database.execute(query, (journal, n)).fetchall():
+                    if checks.entry(journal, n, found) is None:  # damaged, and with it all that follows
+                        self._database.execute("DELETE FROM journals WHERE name = ? AND n >= ?", (journal, n))
+                self._database.execute("INSERT INTO journals VALUES (?, ?, ?)", (journal, n, text))
 
         try:
-            self._do(write)
+            self._write(write)
         except sqlite3.IntegrityError:
             raise InputError(
                 f"store '{self.path}': another process is at the same search already; let it end, or choose another "
@@ -168,10 +140,16 @@ class Store:
             ) from None
 
     def journal(self, name: str) -> List[Dict[str, Any]]:
-        """The entries of a journal up to the first that is missing, in order."""
+        """The entries of a journal up to the first that is missing or damaged, in order."""
         query = "SELECT n, entry FROM journals WHERE name = ? ORDER BY n"
         found = self._do(lambda: self._database.execute(query, (name,)).fetchall())
-        return [json.loads(entry) for place, (n, entry) in enumerate(found) if n == place]
+        entries = []
+        for place, (n, text) in enumerate(found):
+            entry = checks.entry(name, n, text)
+            if n != place or entry is None:
+                break
+            entries.append(entry)
+        return entries
 
     def forget(self, name: str, first: int = 0) -> None:
         """Delete the entries of a journal from `first` on."""
@@ -180,7 +158,7 @@ class Store:
             with self._database:
                 self._database.execute("DELETE FROM journals WHERE name = ? AND n >= ?", (name, first))
 
-        self._do(delete)
+        self._write(delete)
 
     def runs(self) -> List[Dict[str, Any]]:
         """One mapping a run: what it was, how many scores, how many of them not ok, when the last came."""
@@ -189,18 +167,23 @@ class Store:
             " SUM(status <> 'ok') AS not_ok, SUM(seconds) AS seconds, MAX(created) AS last"
             " FROM runs LEFT JOIN scores ON run = id GROUP BY id ORDER BY id"
         )
-        return [dict(zip(_names(cursor), values)) for cursor in [self._database.execute(query)] for values in cursor]
+        return [row for database in self._all() for row in _select(database, query, self.path)]
 
     def rows(self, **chosen: Any) -> Iterator[Dict[str, Any]]:
-        """Every score, one mapping each, of the runs whose columns have the chosen values: ``rows(space="darts")``."""
+        """Every score, one mapping each, of the runs whose columns have the chosen values: ``rows(space="darts")``.
+
+        Rows that were damaged are left out.
+        """
         where, values = _where(chosen)
         query = (
             "SELECT space, proxy, inputs, seed, version, fingerprint, key, arch, score, status, reason, seconds,"
             f" details, created FROM scores JOIN runs ON run = id{where} ORDER BY id, key"
         )
-        cursor = self._database.execute(query, values)
-        for found in cursor:
-            yield dict(zip(_names(cursor), found))
+        for database in self._all():
+            for row in _select(database, query, self.path, values):
+                found = checks.checked(row, row)
+                if found is not None:
+                    yield found
 
     def prune(self, **chosen: Any) -> int:
         """Delete the scores of the runs whose columns have the chosen values, and shrink the file.
@@ -211,32 +194,57 @@ class Store:
 
         Returns:
             How many scores were deleted.
+
+        Raises:
+            InputError: the file cannot be written.
         """
+        if self.lost:
+            raise InputError(f"{self.lost}: nothing was deleted")
         where, values = _where(chosen)
-        with self._database:
-            deleted = self._database.execute(
-                f"DELETE FROM scores WHERE (run, key) IN (SELECT run, key FROM scores JOIN runs ON run = id{where})",
-                values,
-            ).rowcount
-            self._database.execute("DELETE FROM runs WHERE id NOT IN (SELECT run FROM scores)")
-        self._runs.clear()
-        self._database.execute("VACUUM")
+        which = f"SELECT run, key FROM scores JOIN runs ON run = id{where}"
+        try:
+            with self._database:
+                query = f"DELETE FROM scores WHERE (run, key) IN ({which})"
+                deleted = self._database.execute(query, values).rowcount
+                self._database.execute("DELETE FROM runs WHERE id NOT IN (SELECT run FROM scores)")
+            self._runs.clear()
+            self._database.execute("VACUUM")
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"store '{self.path}' cannot be written: {error}") from None
         return deleted
+
+    def _all(self) -> List[sqlite3.Connection]:
+        return [self._database] if self._file is None else [self._file, self._database]
 
     def _run(self, run: Run) -> int:
         if run not in self._runs:
-            identity = (run.space, run.fingerprint, run.inputs, run.seed, run.version)
             with self._database:
                 self._database.execute(
-                    "INSERT OR IGNORE INTO runs (space, fingerprint, inputs, seed, version, proxy, settings)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (*identity, run.proxy, run.settings),
+                    f"INSERT OR IGNORE INTO runs ({', '.join(IDENTITY)}, proxy, settings) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (*run.identity, run.proxy, run.settings),
                 )
-                found = self._database.execute(
-                    "SELECT id FROM runs WHERE (space, fingerprint, inputs, seed, version) = (?, ?, ?, ?, ?)", identity
-                )
-                self._runs[run] = int(found.fetchone()[0])
+                found = self._database.execute(f"SELECT id FROM runs WHERE {_SAME}", run.identity).fetchone()
+                self._runs[run] = int(found[0])
         return self._runs[run]
+
+    def _write(self, action: Callable[[], Any]) -> Any:
+        if self.path is not None and not self.lost and _inode(self.path) != self._inode:
+            self._reopen()
+        if self.lost and not self._warned:
+            self._warned = True
+            warnings.warn(f"{self.lost}; what is computed now is kept in memory only", RuntimeWarning, stacklevel=4)
+        return self._do(action)
+
+    def _reopen(self) -> None:
+        """Another process has set the file aside, or the user has moved it: go on in the one at its place."""
+        assert self.path is not None
+        try:
+            database = _open(self.path)
+        except InputError as error:
+            self._in_memory(self._database, str(error))
+        else:
+            self._database.close()
+            self._database, self._inode, self._runs = database, _inode(self.path), {}
 
     def _do(self, action: Callable[[], Any]) -> Any:
         """Do it; where the file fails, go on in memory and say so."""
@@ -247,28 +255,39 @@ class Store:
         except sqlite3.DatabaseError as error:
             if self.path is None or self.lost:
                 raise
-            self.lost = f"the store '{self.path}' cannot be written any more: {error}"
-            warnings.warn(f"{self.lost}; going on in memory, what comes now is not kept", RuntimeWarning, stacklevel=4)
-            self._file, self._file_runs = self._database, self._runs
-            self._database, self._runs = _memory(), {}
+            reason = f"the store '{self.path}' cannot be written any more: {error}"
+            warnings.warn(f"{reason}; going on in memory, what comes now is not kept", RuntimeWarning, stacklevel=4)
+            self._warned = True
+            self._in_memory(self._database, reason)
             return action()
 
 
-def _score(database: sqlite3.Connection, run: int, key: str) -> Optional[Row]:
-    query = "SELECT arch, score, status, reason, seconds, details FROM scores WHERE run = ? AND key = ?"
-    found = database.execute(query, (run, key)).fetchone()
-    return None if found is None else Row(*found)
+def _score(database: sqlite3.Connection, run: Run, key: str) -> Optional[Row]:
+    query = f"SELECT {', '.join(_SCORE)} FROM scores JOIN runs ON run = id WHERE {_SAME} AND key = ?"
+    found = database.execute(query, (*run.identity, key)).fetchone()
+    if found is None:
+        return None
+    about = {name: getattr(run, name) for name in ("proxy", *IDENTITY)}
+    row = checks.checked(about, dict(zip(_SCORE, found)))
+    names = ("arch", "score", "status", "reason", "seconds", "details")
+    return None if row is None else Row(**{name: row[name] for name in names})
 
 
 def existing(path: Union[str, Path]) -> Store:
-    """The store in a file that must be there.
+    """The store in a file that must be there; where the disk is full, it can still be read.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or it is not a store.
     """
-    if not Path(path).expanduser().is_file():
-        raise InputError(f"there is no store '{path}' yet; scoring makes one")
-    return Store(path)
+    try:
+        if not databases.belongs(_absolute(path)):
+            raise InputError(f"there is no store '{path}' yet; scoring makes one")
+        return Store(path)
+    except databases.Unwritable as error:
+        store = Store()
+        store.path = _absolute(path)
+        store._only_read(str(error))
+        return store
 
 
 def export(store: Store, file: Union[str, Path], **chosen: Any) -> int:
@@ -310,14 +329,16 @@ def _where(chosen: Mapping[str, Any]) -> Tuple[str, List[Any]]:
     return (f" WHERE {' AND '.join(terms)}" if terms else ""), values
 
 
-def _names(cursor: sqlite3.Cursor) -> List[str]:
-    return [column[0] for column in cursor.description]
-
-
-def _memory() -> sqlite3.Connection:
-    database = sqlite3.connect(_MEMORY, check_same_thread=False)
-    database.executescript(_SCHEMA)
-    return database
+def _select(
+    database: sqlite3.Connection, query: str, path: Optional[Path], values: Sequence[Any] = ()
+) -> Iterator[Dict[str, Any]]:
+    try:
+        cursor = database.execute(query, values)
+        names = [column[0] for column in cursor.description]
+        for found in cursor:
+            yield dict(zip(names, found))
+    except sqlite3.DatabaseError as error:
+        raise InputError(f"store '{path}' cannot be read: {error}") from None
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -325,109 +346,23 @@ def _open(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"store '{path}': the folder cannot be made: {error.strerror}") from None
+    databases.belongs(path)
     try:
-        return _connect(path)
-    except sqlite3.OperationalError as error:
-        raise InputError(
-            f"store '{path}' cannot be written: {error}; give another file with --store, or free the disk"
-        ) from None
-    except sqlite3.DatabaseError as error:
-        return _rescued(path, error)
+        return databases.writable(path)
+    except databases.Damaged as error:
+        return rescued(path, error)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(str(path), timeout=_WAIT, check_same_thread=False)
+def _absolute(path: Union[str, Path]) -> Path:
     try:
-        version = database.execute("PRAGMA user_version").fetchone()[0]
-        application = database.execute("PRAGMA application_id").fetchone()[0]
-        if application not in (0, _APPLICATION) or (application == 0 and _tables(database)):
-            raise InputError(f"store '{path}' is a database of another program; give another file with --store")
-        if version > SCHEMA_VERSION:
-            raise InputError(
-                f"store '{path}' has format {version}, made by a newer version of this package (this one, "
-                f"{__version__}, reads up to {SCHEMA_VERSION}); update the package or give another file with --store"
-            )
-        if database.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise sqlite3.DatabaseError("database disk image is malformed")
-        database.execute("PRAGMA journal_mode = WAL")
-        # With WAL a commit survives the death of the process; only a power cut can undo the last ones.
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.executescript(
-            f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {_APPLICATION};"
-            f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-        )
-        with database:  # a full disk or a read-only file shows now, before any work is done
-            database.execute("CREATE TABLE IF NOT EXISTS probe (x BLOB)")
-            database.execute("INSERT INTO probe VALUES (zeroblob(65536))")
-            database.execute("DROP TABLE probe")
-        return database
-    except BaseException:
-        database.close()
-        raise
+        return Path(path).expanduser().absolute()
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"store '{path}' cannot be opened: {error}") from None
 
 
-def _tables(database: sqlite3.Connection) -> int:
-    return int(database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0])
-
-
-def _rescued(path: Path, error: Exception) -> sqlite3.Connection:
-    """A new store in place of a damaged one, with all that can still be read; the damaged file is kept beside it."""
-    # One process at a time: the second one finds the new store.
-    with contextlib.closing(sqlite3.connect(f"{path}.rescue", timeout=_WAIT, isolation_level=None)) as turn:
-        turn.execute("BEGIN EXCLUSIVE")
-        with contextlib.suppress(sqlite3.DatabaseError):
-            return _connect(path)
-        aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}")
-        for ending in ("", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(f"{path}{ending}", f"{aside}{ending}")
-        database = _connect(path)
-        saved = 0
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".rescue-") as folder:
-            copy = Path(folder) / "copy"
-            for ending in ("", "-wal"):
-                with contextlib.suppress(OSError):
-                    shutil.copyfile(f"{aside}{ending}", f"{copy}{ending}")
-            if copy.exists():
-                saved = _salvage(copy, database)
-    with contextlib.suppress(OSError):
-        os.unlink(f"{path}.rescue")
-    warnings.warn(
-        f"the store '{path}' was damaged ({error}); {saved} scores were rescued into a new one, the damaged file is "
-        f"kept as '{aside.name}'",
-        RuntimeWarning,
-        stacklevel=4,
-    )
-    return database
-
-
-def _salvage(damaged: Path, database: sqlite3.Connection) -> int:
-    """Copy every row that can still be read, from both ends of each table up to what is damaged; count the scores."""
-    saved = 0
-    _pad(damaged)
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(str(damaged))) as source, database:
-        for table, columns in _TABLES.items():
-            for direction in ("", " DESC"):
-                order = ", ".join(column + direction for column in columns)
-                for row in _readable(source, f"SELECT * FROM {table} ORDER BY {order}"):
-                    marks = ", ".join("?" * len(row))
-                    # Wrong bytes may still be read as a row; it is left out where it makes no sense.
-                    with contextlib.suppress(sqlite3.IntegrityError):
-                        found = database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount
-                        saved += found if table == "scores" else 0
-    return saved
-
-
-def _pad(file: Path) -> None:
-    """Give a file that was cut off the length that its header states; SQLite reads nothing of it otherwise."""
-    with open(file, "r+b") as content:
-        header = content.read(32)
-        page, pages = int.from_bytes(header[16:18], "big"), int.from_bytes(header[28:32], "big")
-        length = (65536 if page == 1 else page) * pages
-        if header.startswith(b"SQLite format 3") and content.seek(0, os.SEEK_END) < length <= _LARGEST:
-            content.truncate(length)
-
-
-def _readable(source: sqlite3.Connection, query: str) -> Iterator[Tuple[Any, ...]]:
-    with contextlib.suppress(sqlite3.DatabaseError):
-        yield from source.execute(query)
+def _inode(path: Path) -> Tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
