@@ -10,6 +10,7 @@ import pkgutil
 import re
 from typing import Any, Callable, Dict, Iterable, List, Type
 
+from naslib_gennas import user_code
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.spaces.space import SearchSpace
 
@@ -46,19 +47,26 @@ def names() -> List[str]:
 
 
 def get(space: Any, **settings: Any) -> SearchSpace[Any]:
-    """The search space of a name; a `SearchSpace` is given back as it is.
+    """The search space of a name, of ``FILE.py:NAME`` or of a function of choices; a `SearchSpace` as it is.
 
     Args:
         space: a name from `names`, or a search space.
         settings: what the space leaves open, such as ``get("darts", cells=14, channels=48)``.
 
     Raises:
-        InputError: no search space has that name (the nearest one is suggested), or it has no such setting.
+        InputError: no search space has that name (the nearest one is suggested), or it has no such setting. Of what the
+            user has made, see `own.from_file` and `own.from_function`.
     """
     if isinstance(space, SearchSpace):
         if settings:
             raise InputError(f"{space.name}: settings go with a name, not with a search space that is made already")
         return space
+    if callable(space) or user_code.split(space)[0]:
+        if settings:
+            raise InputError(f"{space}: settings go with the name of a search space, not with one of your own")
+        from naslib_gennas.spaces import own
+
+        return own.from_function(space) if callable(space) else own.from_file(space)
     if not isinstance(space, str):
         raise InputError(f"{space!r} is no search space; give its name, such as 'nasbench201'")
     _load()
