@@ -22,7 +22,19 @@ from naslib_gennas.errors import EngineError, InputError
 
 #: A command is the function (or, with commands of its own, the Typer object) of its name in the module of its name,
 #: which is imported when the command is used. It imports what it calls when it runs: --help is not to wait for torch.
-COMMANDS = ("rank", "compare", "score", "search", "search-task", "spaces", "tasks", "store", "truth", "doctor")
+COMMANDS = (
+    "rank",
+    "compare",
+    "score",
+    "search",
+    "search-task",
+    "export",
+    "spaces",
+    "tasks",
+    "store",
+    "truth",
+    "doctor",
+)
 
 USER_MISTAKE = 2
 INTERRUPTED = 130

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 from torch import nn
@@ -19,11 +19,21 @@ class StagedNetwork(nn.Module, ABC):
         built_from: the name of the search space and the architecture that it was built from, where `spaces.build` did.
         norm_depth: `SearchSpace.norm_depth` of that space at the network's size; None where it is not known.
         dimensions: of its stage feature maps besides images and channels: 2, or 1 for maps over time.
+        arguments: what its class was called with, positions and keywords, so that it can be written down as source;
+            of networks that wrap a module nothing is kept.
     """
 
     dimensions: int = 2
     built_from: Optional[Tuple[str, Any]] = None
     norm_depth: Optional[int] = None
+    arguments: Tuple[Tuple[Any, ...], Dict[str, Any]] = ((), {})
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> StagedNetwork:
+        network = super().__new__(cls)
+        # A copy or a pickle calls this without arguments, and has them among its attributes.
+        if not any(isinstance(value, nn.Module) for value in (*args, *kwargs.values())):
+            object.__setattr__(network, "arguments", (args, kwargs))
+        return network
 
     @property
     @abstractmethod
