@@ -97,6 +97,8 @@ class RecurrentNetwork(StagedNetwork):
             largest = max([entries, *(weight.numel() for layer in self.layers for weight in layer.weights)])
             drawn = torch.rand(largest + _STARTS, dtype=like.dtype, device=like.device, generator=self.draws)
             drawn = self._masks[rate] = (drawn >= rate).to(like.dtype) / (1 - rate)
+        if drawn.is_meta:  # has no entries, and no random place
+            return drawn[:entries].view(like.shape)
         places = (drawn.numel() - entries) // 16 + 1
         start = 16 * int(torch.randint(places, (), device=like.device, generator=self.draws))
         return drawn[start : start + entries].view(like.shape)

@@ -1,21 +1,29 @@
-"""Constraints on the size of an architecture's whole network, such as ``params<1.5M`` or ``flops<=200M``."""
+"""Constraints on the network that one trains in the end, such as ``params<5M``, ``flops<=600M`` or ``latency<20ms``.
+
+They are about `SearchSpace.published`: full size, a stated resolution; not about the shrunken network of a score.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import math
 import operator
 import re
+import time
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
 
+from naslib_gennas import user_code
 from naslib_gennas.errors import InputError, suggest
-from naslib_gennas.proxies.flops import flops
-from naslib_gennas.proxies.params import params
-from naslib_gennas.randomness import isolated
-from naslib_gennas.regression.profiles import PAPER
+from naslib_gennas.identity import canonical
+from naslib_gennas.scoring.store import Store
 from naslib_gennas.spaces.space import SearchSpace
+from naslib_gennas.studies import measures
+from naslib_gennas.studies.measures import MEASURES, Conditions, Measured
 
 _COMPARISONS: Dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -23,69 +31,149 @@ _COMPARISONS: Dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-_UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9}
-# Draws in a row without one that meets the constraints, after which none is expected to.
+USAGE = "write it as params<5M, flops<=600M, latency<20ms, memory<2GB, or FILE.py:FUNCTION with or without a bound"
+# Draws in a row without one that meets the constraints, and seconds of them, after which none is expected to.
 TRIES = 1000
+PATIENCE = 120.0
 # Tries at a mutation of the same parent.
 _MUTATIONS = 100
 
 
-def _params(space: SearchSpace[Any], arch: Any) -> float:
-    with torch.device("meta"):  # sizes only: nothing is allocated or drawn
-        network = space.build(arch, space.size(PAPER))
-    return float(params(network, torch.empty(0), 0))
-
-
-def _flops(space: SearchSpace[Any], arch: Any) -> float:
-    with isolated(0):
-        network = space.build(arch, space.size(PAPER))
-    return float(flops(network, torch.zeros(1, 3, 32, 32), 0))
-
-
-#: What can be constrained, of the network at its full size: trainable parameters; multiply-additions of one image of
-#: 32x32 pixels, as fvcore counts them.
-MEASURES: Dict[str, Callable[[SearchSpace[Any], Any], float]] = {"params": _params, "flops": _flops}
-
-
 @dataclass(frozen=True)
 class Constraint:
-    """A bound on a measure of the whole network; make one with `parse`.
+    """A bound on a measure of the network that is trained; make one with `parse`.
 
     Attributes:
-        measure: one of `MEASURES`.
-        comparison: "<", "<=", ">" or ">=".
-        bound: in parameters or multiply-additions.
+        measure: one of `MEASURES`, or ``FILE.py:FUNCTION``.
+        comparison: "<", "<=", ">" or ">="; "" for a function that gives True where it is met.
+        bound: in parameters, multiply-adds, bytes or seconds.
+        at: the conditions of the measurement.
     """
 
     measure: str
     comparison: str
     bound: float
+    at: Conditions = Conditions()
 
     def __str__(self) -> str:
-        unit = next((unit for unit in ("G", "M", "K") if self.bound >= _UNITS[unit]), "")
-        return f"{self.measure}{self.comparison}{self.bound / _UNITS[unit]:g}{unit}"
+        bound = f"{self.comparison}{self.shown(self.bound)}" if self.comparison else ""
+        return f"{self.measure}{bound}{self._conditions()}"
+
+    def _conditions(self) -> str:
+        at, parts = self.at, []
+        if self.measure == "latency":
+            parts += [at.device] + ([f"{at.threads} thread{'s' * (at.threads > 1)}"] if at.device == "cpu" else [])
+            parts.append(f"batch {at.batch or 1}")
+        if self.measure == "memory":
+            parts += [at.device] * (at.device != "cpu") + [f"batch {at.batch or 64}"]
+        parts += [f"resolution {at.resolution}"] * (at.resolution is not None)
+        parts += [f"{at.classes} classes"] * (at.classes is not None)
+        return f" ({', '.join(parts)})" if parts else ""
+
+    def shown(self, value: float) -> str:
+        """A value of the measure with its unit."""
+        usual = {"memory": ("GB", "MB", "KB", "B"), "latency": ("s", "ms", "us")}.get(self.measure, ("G", "M", "K", ""))
+        units = self._measure.units
+        unit = next((unit for unit in usual if abs(value) >= units[unit]), usual[-1])
+        return f"{value / units[unit]:.4g}{unit}"
+
+    @property
+    def _measure(self) -> measures.Measure:
+        return measures.get(self.measure)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether its measure differs from one time to the next."""
+        return self._measure.noisy
+
+    @property
+    def identity(self) -> Dict[str, Any]:
+        """All that decides which architectures meet it; the code of a function of the user's is part of it."""
+        made: Dict[str, Any] = {"constraint": str(self)}
+        if self.measure not in MEASURES:
+            made["code"] = user_code.digest(user_code.find(self.measure, "constraint"))
+        return made
+
+    def take(self, space: SearchSpace[Any], arch: Any) -> Measured:
+        """The measure of an architecture's network."""
+        return self._measure.take(space, arch, self.at)
+
+    def holds(self, value: float) -> bool:
+        """Whether a value of the measure meets the constraint."""
+        if self.comparison:
+            return _COMPARISONS[self.comparison](value, self.bound)
+        if value not in (0, 1):
+            raise InputError(f"constraint '{self.measure}' gives {value:g}; write a bound, such as {self.measure}<5")
+        return bool(value)
 
     def met(self, space: SearchSpace[Any], arch: Any) -> bool:
-        return _COMPARISONS[self.comparison](MEASURES[self.measure](space, arch), self.bound)
+        return self.holds(self.take(space, arch).value)
+
+    def miss(self, value: float) -> float:
+        """How far a value is from the bound, as a share of it; 0 where it is met."""
+        return 0.0 if self.holds(value) else abs(value - self.bound) / max(abs(self.bound), 1e-12)
 
 
-def parse(text: str) -> Constraint:
+def parse(
+    text: str,
+    resolution: Optional[int] = None,
+    classes: Optional[int] = None,
+    device: str = "cpu",
+    threads: int = 1,
+    batch: Optional[int] = None,
+) -> Constraint:
     """The constraint that a text such as ``params<1.5M`` describes.
 
+    Args:
+        text: a measure, a comparison and a bound with its unit. ``FILE.py:FUNCTION`` is a measure too: a function that
+            takes the network and gives a number, or, where there is no bound, True or False.
+        resolution, classes, device, threads, batch: see `Conditions`.
+
     Raises:
-        InputError: another measure, comparison or bound.
+        InputError: another measure, comparison, bound, unit or condition.
     """
-    found = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>)\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([A-Za-z]?)\s*", text)
-    usage = f"constraint '{text}': write it as params<1.5M or flops<=200M"
-    if not found:
-        raise InputError(usage)
-    measure, comparison, number, unit = found.groups()
-    if measure not in MEASURES:
+    left, comparison, right = _parts(text)
+    measure = left.strip()
+    if measure not in MEASURES and not user_code.split(measure)[1]:
+        if not re.fullmatch(r"\w+", measure) or not comparison:
+            raise InputError(f"constraint '{text}': {USAGE}")
         raise InputError(f"constraint '{text}': unknown measure '{measure}'{suggest(measure, MEASURES)}")
     try:
-        return Constraint(measure, comparison, float(number) * _UNITS[unit.upper()])
-    except (ValueError, KeyError):
-        raise InputError(usage) from None
+        torch.device(device)
+    except RuntimeError:
+        raise InputError(f"constraint '{text}': unknown device '{device}'; it takes cpu, cuda or the like") from None
+    at = Conditions(resolution, classes, device, threads, batch)
+    units = measures.get(measure).units
+    if not comparison:
+        return Constraint(measure, "", 1.0, at)
+    return Constraint(measure, comparison, _bound(right, units, text), at)
+
+
+def _parts(text: str) -> Tuple[str, str, str]:
+    found = re.fullmatch(r"([^<>=]+)(<=|>=|<|>)([^<>=]+)", text)
+    if found:
+        return found.group(1), found.group(2), found.group(3)
+    if user_code.split(text.strip())[1]:
+        return text, "", ""
+    raise InputError(f"constraint '{text}': {USAGE}")
+
+
+def _bound(text: str, units: Mapping[str, float], whole: str) -> float:
+    found = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([A-Za-z]*)\s*", text)
+    known = {unit.lower(): factor for unit, factor in units.items()}
+    if not found:
+        raise InputError(f"constraint '{whole}': {USAGE}")
+    number, unit = found.groups()
+    if unit.lower() not in known:
+        wrong = f"unknown unit '{unit}'" if unit else "the bound needs a unit"
+        raise InputError(f"constraint '{whole}': {wrong}; it takes {', '.join(filter(None, units))}")
+    try:
+        value = float(number) * known[unit.lower()]
+    except ValueError:
+        raise InputError(f"constraint '{whole}': {USAGE}") from None
+    if not math.isfinite(value):
+        raise InputError(f"constraint '{whole}': the bound is not a finite number")
+    return value
 
 
 class Constrained:
@@ -93,35 +181,83 @@ class Constrained:
 
     Args:
         space: a search space.
-        constraints: on its networks at their full size (`profiles.PAPER`).
+        constraints: on its published networks.
+        store: where measurements that differ from one time to the next (latency, functions of the user's) are kept, so
+            that a search that is resumed meets the same values again; None: in memory.
     """
 
-    def __init__(self, space: SearchSpace[Any], constraints: Sequence[Constraint] = ()) -> None:
-        self.space, self.constraints = space, tuple(constraints)
-        self._met: Dict[str, bool] = {}
-        if space.kind == "rnn" and any(constraint.measure == "flops" for constraint in constraints):
-            raise InputError(f"{space.name}: recurrent networks have no flops of an image; constrain params")
+    def __init__(
+        self, space: SearchSpace[Any], constraints: Sequence[Constraint] = (), store: Optional[Store] = None
+    ) -> None:
+        self.space, self.constraints, self._store = space, tuple(constraints), store
+        order = [*MEASURES]
+        # What is cheap to count decides first.
+        self._ordered = sorted(
+            self.constraints, key=lambda one: order.index(one.measure) if one.measure in order else len(order)
+        )
+        self._values: Dict[Tuple[Constraint, str], Measured] = {}
+        for one in self.constraints:
+            if one.measure == "flops" and space.kind == "rnn":
+                raise InputError(
+                    f"{space.name}: recurrent networks have no flops of an image; constrain params or latency"
+                )
+
+    def measured(self, arch: Any) -> Dict[str, Measured]:
+        """What each constraint's measure gives for an architecture, by measure."""
+        return {one.measure: self._value(one, arch) for one in self.constraints}
 
     def met(self, arch: Any) -> bool:
-        """Whether an architecture meets all constraints; isomorphic ones are counted once."""
-        if not self.constraints:
-            return True
-        key = self.space.key(arch)
-        if key not in self._met:
-            self._met[key] = all(constraint.met(self.space, arch) for constraint in self.constraints)
-        return self._met[key]
+        """Whether an architecture meets all constraints; isomorphic ones are measured once."""
+        return all(one.holds(self._value(one, arch).value) for one in self._ordered)
+
+    def _value(self, one: Constraint, arch: Any) -> Measured:
+        key = (one, self.space.key(arch))
+        if key not in self._values:
+            keep = self._store is not None and one.noisy
+            self._values[key] = self._kept(one, arch) if keep else one.take(self.space, arch)
+        return self._values[key]
+
+    def _kept(self, one: Constraint, arch: Any) -> Measured:
+        """A measurement from the store, or a new one that goes into it."""
+        assert self._store is not None
+        about = {"space": self.space.name, "settings": dict(self.space.settings), "arch": self.space.key(arch)}
+        digest = hashlib.sha256(canonical({**about, **one.identity}).encode()).hexdigest()
+        journal = f"measured {digest}"
+        if not self._store.journal(journal):
+            found = one.take(self.space, arch)
+            try:
+                self._store.append(journal, 0, found._asdict())
+            except InputError:  # another process was faster: its value counts for both
+                pass
+        return Measured(**self._store.journal(journal)[0])
 
     def sample(self, rng: np.random.Generator) -> Any:
         """An architecture that meets the constraints.
 
         Raises:
-            InputError: none of 1,000 samples did.
+            InputError: none of 1,000 samples did (fewer where measuring takes long); the message has the nearest.
         """
-        for _ in range(TRIES):
+        nearest: List[Tuple[float, str]] = []
+        started, tried = time.perf_counter(), 0
+        while tried < TRIES and (tried < 20 or time.perf_counter() - started < PATIENCE):
+            tried += 1
             arch = self.space.sample(rng)
             if self.met(arch):
                 return arch
-        raise InputError(f"{self}: 0 of {TRIES:,} samples of {self.space.name} met it; choose a wider bound")
+            nearest = sorted([*nearest, self._miss(arch)])[:1]
+        raise InputError(
+            f"{self}: 0 of {tried:,} samples of {self.space.name} met it; the nearest has {nearest[0][1]}; choose a "
+            "wider bound"
+        )
+
+    def _miss(self, arch: Any) -> Tuple[float, str]:
+        """How far an architecture is from the first constraint that it misses, and that measure in words."""
+        one = next(one for one in self._ordered if not one.holds(self._value(one, arch).value))
+        value = self._value(one, arch).value
+        # One that gets further down the list of constraints is nearer.
+        behind = len(self._ordered) - self._ordered.index(one)
+        words = f"{one.measure} {one.shown(value)}" if one.comparison else f"no True from {one.measure}"
+        return (behind + min(one.miss(value), 1e6) / 1e7, words)
 
     def mutate(self, arch: Any, rng: np.random.Generator) -> Any:
         """A neighbour that meets the constraints; a new sample where the architecture has none to be found."""
@@ -132,4 +268,56 @@ class Constrained:
         return self.sample(rng)
 
     def __str__(self) -> str:
-        return f"constraint {' and '.join(map(str, self.constraints))}"
+        return f"constraint {_joined(self.constraints)}"
+
+
+def fit_width(space: SearchSpace[Any], arch: Any, bounds: Sequence[Constraint], most: int = 512) -> int:
+    """The largest width at which an architecture's network meets all bounds, such as 500 to 600 million multiply-adds.
+
+    As networks of the DARTS family are made ready for ImageNet (table 4 of arXiv:2108.01899)::
+
+        space = spaces.get("darts", cells=14)
+        bounds = [parse("flops>=500M", resolution=224), parse("flops<=600M", resolution=224)]
+        channels = fit_width(space, arch, bounds)
+
+    Args:
+        space: whose width is free, which means that it has a setting ``channels``.
+        arch: one of its architectures.
+        bounds: at least one from above; measures that grow with the width.
+        most: the largest width that is tried.
+
+    Returns:
+        An even number of channels; ``spaces.get("darts", cells=14, channels=...)`` then builds the network.
+
+    Raises:
+        InputError: the width of the space is not free, or no width meets all bounds; the message has the nearest.
+    """
+    if "channels" not in inspect.signature(type(space).__init__).parameters:
+        raise InputError(f"{space.name}: the width of its networks is not free")
+    above = [one for one in bounds if one.comparison in ("<", "<=")]
+    if not above:
+        raise InputError(f"{space.name}: a width is fitted to at least one bound from above, such as flops<=600M")
+
+    def values(width: int, wanted: Sequence[Constraint]) -> List[Tuple[Constraint, float]]:
+        sized = type(space)(**{**space.settings, "channels": 2 * width})
+        return [(one, one.take(sized, arch).value) for one in wanted]
+
+    def missed(width: int, wanted: Sequence[Constraint]) -> List[str]:
+        found = values(width, wanted)
+        return [f"{one.measure} {one.shown(value)}" for one, value in found if not one.holds(value)]
+
+    # Halves of widths: the largest that meets the bounds from above lies from `low` up to before `high`.
+    low, high = 2, most // 2 + 1
+    if missed(low, above):
+        raise InputError(f"{space.name}: {_joined(bounds)} is met by no width; 4 channels have {missed(low, above)[0]}")
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if missed(middle, above) else (middle, high)
+    wrong = missed(low, bounds)
+    if wrong:
+        raise InputError(f"{space.name}: {_joined(bounds)} is met by no width; {2 * low} channels have {wrong[0]}")
+    return 2 * low
+
+
+def _joined(constraints: Sequence[Constraint]) -> str:
+    return " and ".join(map(str, constraints))

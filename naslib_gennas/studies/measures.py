@@ -1,0 +1,136 @@
+"""What can be measured of the network that one trains in the end: parameters, multiply-adds, memory, latency.
+
+Of `SearchSpace.published`: full size, a stated resolution; not of the shrunken network of a score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
+
+import numpy as np
+import torch
+
+from naslib_gennas import user_code
+from naslib_gennas.errors import InputError
+from naslib_gennas.networks import cost
+from naslib_gennas.randomness import isolated
+from naslib_gennas.spaces.space import SearchSpace
+
+_COUNTS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9}
+_TIMES = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+_BYTES = {"B": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
+
+
+class Measured(NamedTuple):
+    """What a measure gave: its value, and the quartiles of the repeats where there were any."""
+
+    value: float
+    low: Optional[float] = None
+    high: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which conditions a network is measured.
+
+    Attributes:
+        resolution: height and width of its images in pixels; None: those that the search space was published for.
+        classes: of its classifier; None: as published.
+        device: where latency and memory are measured.
+        threads: of torch on a CPU, for latency.
+        batch: images at once; None: 1 for latency, 64 for memory.
+    """
+
+    resolution: Optional[int] = None
+    classes: Optional[int] = None
+    device: str = "cpu"
+    threads: int = 1
+    batch: Optional[int] = None
+
+    def __post_init__(self) -> None:
+        for key in ("resolution", "classes", "threads", "batch"):
+            value = getattr(self, key)
+            if value is None and key != "threads":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InputError(f"constraints: {key} is {value!r}; it takes a whole number from 1 up")
+
+
+def _params(space: SearchSpace[Any], arch: Any, at: Conditions = Conditions()) -> Measured:
+    with torch.device("meta"):  # sizes only: nothing is allocated or drawn
+        return Measured(cost.parameters(space.published(arch, at.classes, at.resolution)))
+
+
+def _flops(space: SearchSpace[Any], arch: Any, at: Conditions = Conditions()) -> Measured:
+    if space.kind == "rnn":
+        raise InputError(f"{space.name}: recurrent networks have no flops of an image; constrain params or latency")
+    with torch.device("meta"):
+        network = space.published(arch, at.classes, at.resolution)
+        return Measured(cost.multiply_adds(network, space.example(1, at.resolution)))
+
+
+def _memory(space: SearchSpace[Any], arch: Any, at: Conditions = Conditions()) -> Measured:
+    cuda = torch.device(at.device).type == "cuda"
+    with isolated(0), torch.device(at.device if cuda else "meta"):
+        network = space.published(arch, at.classes, at.resolution)
+        return Measured(cost.training_memory(network, space.example(at.batch or 64, at.resolution)))
+
+
+def _latency(space: SearchSpace[Any], arch: Any, at: Conditions = Conditions()) -> Measured:
+    with isolated(0):
+        network = space.published(arch, at.classes, at.resolution).to(at.device)
+        batch = space.example(at.batch or 1, at.resolution).to(at.device)
+        return Measured(*cost.latency(network, batch, at.threads))
+
+
+class Measure(NamedTuple):
+    """A measure: what takes it, its units, and whether it differs from one time to the next."""
+
+    take: Callable[..., Measured]
+    units: Mapping[str, float]
+    noisy: bool = False
+
+    def __call__(self, space: SearchSpace[Any], arch: Any, at: Conditions = Conditions()) -> float:
+        return self.take(space, arch, at).value
+
+
+#: What can be constrained, of the network that is trained, cheap ones first. Parameters; multiply-adds of one image
+#: (`cost.multiply_adds`); bytes at the peak of a training step (`cost.training_memory`); median seconds of a forward
+#: pass (`cost.latency`).
+MEASURES: Dict[str, Measure] = {
+    "params": Measure(_params, _COUNTS),
+    "flops": Measure(_flops, _COUNTS),
+    "memory": Measure(_memory, _BYTES),
+    "latency": Measure(_latency, _TIMES, noisy=True),
+}
+
+
+def get(name: str) -> Measure:
+    """One of `MEASURES`, or the function that ``FILE.py:FUNCTION`` names.
+
+    Such a function takes the network, initialised under seed 0 and in evaluation mode, and gives a number, or True or
+    False. The network's attribute `built_from` is the pair of the search space's name and the architecture.
+    """
+    return MEASURES[name] if name in MEASURES else _own(name)
+
+
+def _own(file_and_name: str) -> Measure:
+    function = user_code.find(file_and_name, "constraint")
+    if not callable(function):
+        raise InputError(f"constraint '{file_and_name}' is no function but {function!r}")
+
+    def take(space: SearchSpace[Any], arch: Any, at: Conditions = Conditions()) -> Measured:
+        with isolated(0):
+            network = space.published(arch, at.classes, at.resolution).eval()
+            try:
+                value = function(network)
+            except Exception as error:  # whatever the user's code raises
+                raise InputError(f"constraint '{file_and_name}': {type(error).__name__}: {error}") from None
+        if isinstance(value, torch.Tensor) and value.numel() == 1:
+            value = value.item()
+        if not isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)) or value != value:
+            raise InputError(f"constraint '{file_and_name}' gives {value!r}; it must give a number, or True or False")
+        return Measured(value if isinstance(value, bool) else float(value))
+
+    return Measure(take, _COUNTS, noisy=True)
