@@ -22,7 +22,7 @@ import numpy as np
 
 from naslib_gennas import proxies, spaces
 from naslib_gennas.regression import profiles
-from naslib_gennas.spaces.nds import CellNet
+from naslib_gennas.spaces.nds_cells import CellNet
 from naslib_gennas.spaces.space import build
 
 COLUMNS = ("space", "index", "score", "status", "core_seconds", "peak_megabytes", "parameters", "arch")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import List, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from naslib_gennas.networks.cells import Cell, Genotype, conv_bn
+from naslib_gennas.networks.cells import Cell, Genotype, conv_bn, live_edges, operation
 from naslib_gennas.networks.staged import StagedNetwork
 
 #: What an edge of a DARTS cell may do (arXiv:1806.09055, section 3.1).
@@ -103,3 +104,35 @@ class CellNetwork(StagedNetwork):
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         return self.classifier(self.forward(x)[-1].mean((2, 3)))
+
+
+def parameters(genotype: Genotype, channels: int, depth: int, imagenet: bool, classes: int) -> int:
+    """How many parameters a `CellNetwork` has, without building it."""
+    if imagenet:
+        total = _conv_bn(3, channels // 2, 3) + _conv_bn(channels // 2, channels, 3) + _conv_bn(channels, channels, 3)
+        older = newer = channels
+    else:
+        older = newer = 3 * channels
+        total = _conv_bn(3, newer, 3)
+    width = channels
+    live = {plan: live_edges(plan) for plan in (genotype.normal, genotype.reduce)}
+    for index in range(depth):
+        reduction = index in reductions(depth)
+        plan = genotype.reduce if reduction else genotype.normal
+        width *= 2 if reduction else 1
+        edges, inputs = live[plan]
+        total += sum(_conv_bn((older, newer)[i], width, 1) for i in inputs)
+        for name, source in (plan.edges[edge] for edge in edges):
+            total += _operation(name, width, 2 if reduction and source < 2 else 1)
+        older, newer = newer, len(plan.concat) * width
+    return total + (newer + 1) * classes
+
+
+def _conv_bn(channels_in: int, channels_out: int, kernel: int) -> int:
+    return kernel**2 * channels_in * channels_out + 2 * channels_out
+
+
+@functools.lru_cache(maxsize=None)
+def _operation(name: str, channels: int, stride: int) -> int:
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in operation(name, channels, stride).parameters())

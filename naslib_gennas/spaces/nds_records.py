@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple, Union
 
 from naslib_gennas.errors import InputError
-from naslib_gennas.spaces.nds import CellNet, NdsCells
+from naslib_gennas.spaces.nds_cells import CellNet, NdsCells
 from naslib_gennas.spaces.registry import get
 
 #: The official name of the file of each search space.
