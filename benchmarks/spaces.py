@@ -75,8 +75,7 @@ def columns(spec: str) -> List[str]:
     path = Path(spec)
     if not path.is_file():
         return [spec]
-    _, _, numbers = next(iter(truth.read_table(path)))
-    return [f"{spec}:{column}" for column in numbers]
+    return [f"{spec}:{column}" for column in truth.columns(truth.read_table(path))]
 
 
 def row(ranked: ranking.Ranking, table: truth.Truth, space: Any, profile: str) -> Dict[str, Any]:

@@ -42,6 +42,7 @@ MOVED: Mapping[str, Union[str, Sequence[str]]] = {
     "signals": "regression.signals",
     "spaces.base": "spaces",
     "spaces.naslib_graph": _GRAPHS,
+    "spaces.nds_records": "truth.nds",
     "store": "scoring.store",
     "structure": "networks.structure",
     "task_genes": "regression.genes",

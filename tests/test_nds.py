@@ -18,8 +18,9 @@ from naslib_gennas import proxies, spaces, truth
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.anynet import AnyNetwork, StagePlan, complexity
 from naslib_gennas.regression import batches, profiles
-from naslib_gennas.spaces import nds_cells, nds_records, nds_resnets
+from naslib_gennas.spaces import nds_cells, nds_resnets
 from naslib_gennas.spaces.space import build
+from naslib_gennas.truth import nds as nds_records
 
 NAMES = sorted(nds_records.FILES)
 FAMILY = [name for name in NAMES if "resne" in name]

@@ -80,7 +80,7 @@ class NasBench201(SearchSpace[Cell]):
                         f"nasbench201: edge '{edge}' of node {index} has an unknown operation"
                         f"{suggest(operation, OPERATIONS)}"
                     )
-                if not source.isdigit() or int(source) >= index or int(source) in found:
+                if source not in map(str, range(index)) or int(source) in found:
                     raise InputError(
                         f"nasbench201: edge '{edge}' of node {index} must come from one of the nodes "
                         f"{', '.join(str(i) for i in range(index))}, each once, as in {edge.split('~')[0]}~0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
@@ -11,12 +12,12 @@ import numpy as np
 from scipy.stats import rankdata
 
 from naslib_gennas import spaces
-from naslib_gennas import truth as truths
 from naslib_gennas.errors import InputError
 from naslib_gennas.randomness import derive
 from naslib_gennas.spaces.space import SearchSpace
-from naslib_gennas.truth import sampling
-from naslib_gennas.truth.table import Truth
+from naslib_gennas.truth import sampling, user_tables
+from naslib_gennas.truth.find import find, load, split
+from naslib_gennas.truth.table import Truth, number
 
 FEWEST = 5
 
@@ -43,6 +44,9 @@ def read(
 ) -> Labels:
     """Labelled architectures from a file (``FILE``, ``FILE:COLUMN``, see `truth`), a table or a mapping.
 
+    Args:
+        higher_is_better: of a file or table; None: as the column's name says. Values of a mapping are as they are.
+
     Raises:
         InputError: fewer than 5, the same architecture twice, equal values only, a value that is no number, an
             architecture that is none of the space's; the message says which.
@@ -52,7 +56,7 @@ def read(
     if isinstance(spec, Mapping):
         name, sign, rows = "labels", 1.0, list(spec.items())
     else:
-        table = truths.load(spec, space, higher_is_better)
+        table = load(spec, space, higher_is_better)
         name, sign = f"labels '{table.name}'", 1.0 if table.higher_is_better else -1.0
         rows = list(table.texts.items())
         _check_rows(spec, table, space)
@@ -91,16 +95,19 @@ def choose(
         file: of the labels; or None:
         truth: a table to draw `n` from ("installed": the one that is there for the space).
         held_out: a file of other labels, or how many more to draw from `truth`.
-        higher_is_better: in all of these tables; None: as the column's name says.
+        higher_is_better: of all of them; None: as the columns' names say.
     """
     found = spaces.get(space)
-    table = truths.find(truth, found, higher_is_better)
+    table = find(truth, found, higher_is_better)
     if file is None and table is None:
         raise InputError("a task search needs labels: --labels FILE, or --truth to draw them from")
-    known = read(file, found, higher_is_better) if file is not None else draw(table, found, n, seed)  # type: ignore[arg-type]
+    if file is not None:
+        known = read(file, found, higher_is_better)
+    else:
+        known = draw(table, found, n, seed)  # type: ignore[arg-type]
     if held_out is None:
         return known, None
-    if not held_out.isdigit():
+    if not re.fullmatch(r"[0-9]{1,9}", held_out):
         return known, read(held_out, found, higher_is_better)
     if table is None:
         raise InputError(f"held-out '{held_out}': drawing {held_out} labels needs --truth; or name a file")
@@ -109,24 +116,23 @@ def choose(
 
 def _check_rows(spec: Any, table: Truth, space: SearchSpace[Any]) -> None:
     """Refuse a table with a row that is no label, or that is there twice; the message says which."""
-    path = Path(table.name.rpartition(":")[0] if isinstance(spec, Truth) else str(spec).rpartition(":")[0] or spec)
-    path = path if path.is_file() else Path(str(spec))
-    if not path.is_file() or not {".csv", ".json"} & set(path.suffixes):
+    path = Path(split(table.name if isinstance(spec, Truth) else str(spec))[0])
+    if not path.is_file() or user_tables.kind(path) not in (".csv", ".tsv", ".json"):
         return
-    label, seen = table.name.rpartition(":")[2], set()
-    for number, (group, raw, numbers) in enumerate(truths.read_table(path), start=1):
+    label, seen = split(table.name, [path.name])[1], set()
+    for index, (group, raw, cells) in enumerate(user_tables.read_table(path), start=1):
         if group and not label.startswith(f"{group}."):
             continue
-        where = f"labels '{table.name}': row {number}"
+        where = f"labels '{table.name}': row {index}"
         try:
             text = space.format(space.parse(raw))
         except InputError as error:
             raise InputError(f"{where} has no architecture of {space.name}: {error}") from None
-        value = numbers.get(table.column)
-        if text not in table.texts:
+        value = cells.get(table.column)
+        if number(value) is None:
             raise InputError(f"{where} has the value {value!r}; it takes a finite number")
         if text in seen:
-            raise InputError(f"labels '{table.name}': {text} is there twice (row {number}); each architecture once")
+            raise InputError(f"labels '{table.name}': {text} is there twice (row {index}); each architecture once")
         seen.add(text)
 
 
