@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
 
 from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
@@ -125,3 +126,16 @@ def print_columns(console: Console, *rows: Sequence[str]) -> None:
     for index, row in enumerate(rows):
         line = "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip()
         console.print(line, markup=False, style="bold" if index == 0 else None)
+
+
+def print_truth(console: Console, truth: Mapping[str, Any], matched: str = "") -> None:
+    """Which ground truth it is, which values are better and how that was decided, and what was done to its rows.
+
+    Args:
+        truth: what `Truth.to_json` gives.
+        matched: how many of the architectures it has, in words.
+    """
+    known = f", {matched}" if matched else ""
+    console.print(f"Truth: {escape(truth['name'])} ({escape(truth['direction'])}){known}")
+    for remark in truth["remarks"]:
+        console.print(f"  {escape(remark)}")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from typing_extensions import Annotated
 
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import Architectures, Count, OutFolder, ProxyName, SpaceName, TopPercent
-from naslib_gennas.cli.printing import print_columns, progress_bar, written
+from naslib_gennas.cli.printing import print_columns, print_truth, progress_bar, written
 from naslib_gennas.errors import EngineError
 
 
@@ -80,9 +79,7 @@ def _print(console: Console, result: Any) -> None:
         if count:
             console.print(f"{count} {status}: ranked last")
     if result.truth is not None:
-        direction = "higher" if result.truth["higher_is_better"] else "lower"
-        matched = f"{result.truth['matched']} of {result.n} matched"
-        console.print(f"Truth: {escape(result.truth['name'])} ({direction} is better), {matched}")
+        print_truth(console, result.truth, f"{result.truth['matched']} of {result.n} matched")
     if result.spearman is not None:
         rows = [("agreement", "value", "95% interval")]
         for name, estimate in (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import json
 import math
 import time
 import warnings
@@ -32,6 +31,7 @@ from naslib_gennas.truth import metrics
 from naslib_gennas.truth.metrics import Estimate
 from naslib_gennas.truth.sampling import draw
 from naslib_gennas.truth.table import Truth
+from naslib_gennas.truth.user_tables import parse_json, read_text
 
 USUAL_N = 64
 COLUMNS = ("arch", "score", "truth", "status", "seconds", "reason")
@@ -240,19 +240,25 @@ def rank(
 
 
 def agreement(ranking: Ranking, table: Truth) -> Ranking:
-    """The ranking with its agreement with the truth, over the architectures that the table has."""
+    """The ranking with its agreement with the truth, over the architectures that the table has.
+
+    Where none of them has a score there is none.
+    """
     known = [row for row in ranking.architectures if row.truth is not None]
-    ranking = dataclasses.replace(ranking, truth={**table.to_json(), "matched": len(known)})
-    if not any(row.status == "ok" for row in known):
-        return ranking
     scores = [row.score for row in known]
     values = [table.better(row.truth) for row in known if row.truth is not None]
+    facts = {**table.to_json(), "matched": len(known)}
+    found = metrics.agreement(scores, values, ranking.top_percent, ranking.seed)
+    if found is None:
+        return dataclasses.replace(ranking, truth=facts, spearman=None, kendall=None, retrieval=None, regret=None)
+    doubt = table.doubt(found.spearman.value, found.spearman.high)
     return dataclasses.replace(
         ranking,
-        spearman=metrics.spearman(scores, values, ranking.seed),
-        kendall=metrics.kendall(scores, values, ranking.seed),
-        retrieval=metrics.retrieval(scores, values, ranking.top_percent, ranking.seed),
-        regret=metrics.regret(scores, values, ranking.seed),
+        truth={**facts, "remarks": [*facts["remarks"], *filter(None, [doubt])]},
+        spearman=found.spearman,
+        kendall=found.kendall,
+        retrieval=found.retrieval,
+        regret=found.regret,
     )
 
 
@@ -280,14 +286,12 @@ def read_architectures(path: Union[str, Path], space: SearchSpace[Any]) -> List[
     """
     path = Path(path)
     entries: List[Tuple[str, Any]]
-    if path.suffix in (".csv", ".gz"):
+    if path.suffix in (".csv", ".tsv", ".gz"):
         entries = [(f"row {i}", arch) for i, (_, arch, _) in enumerate(truths.read_table(path), start=1)]
     else:
-        try:
-            text = path.read_text(encoding="utf-8")
-            content = json.loads(text) if path.suffix == ".json" else None
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise InputError(f"architectures '{path}' cannot be read: {error}") from None
+        where = f"architectures '{path}'"
+        text = read_text(path, where)
+        content = parse_json(text, where) if path.suffix == ".json" else None
         if path.suffix != ".json":
             lines = ((i, line.strip()) for i, line in enumerate(text.splitlines(), start=1))
             entries = [(f"line {i}", line) for i, line in lines if line and not line.startswith("#")]
@@ -339,7 +343,7 @@ def _size(n: Optional[int], most: Optional[int], where: str, usual: int) -> int:
 
 
 def _write(ranking: Ranking, folder: Path) -> None:
-    """Write result.json and, with truth, scatter.png; a full disk loses the files, not the ranking."""
+    """Write result.json and, where something is known, scatter.png; a full disk loses the files only."""
     try:
         files.write_json(folder / "result.json", ranking.to_json())
     except OSError as error:

@@ -100,11 +100,9 @@ def load(spec: Union[str, Path, Truth], space: SearchSpace[Any], higher_is_bette
     if name == ANALOG:
         benchmark_files.only(space, "nasbench201", ANALOG)
         return table.collect(ANALOG, benchmark_files.analog(), wanted, space, higher_is_better)
-    path = Path(name)
-    if not path.is_file():
-        path = kept.get(name, path)
-    if not path.is_file():
-        raise InputError(f"truth '{name}': {_absent(path, space)}")
+    path = Path(name) if _is_file(name) else kept.get(name)
+    if path is None:
+        raise InputError(f"truth '{name[:200]}': {_absent(Path(name), space)}")
     if path.suffix in _BENCHMARKS:
         return benchmark_files.load(path, wanted, space, higher_is_better)
     return table.collect(path.name, user_tables.read_table(path), wanted, space, higher_is_better)
@@ -136,8 +134,11 @@ def _is_file(name: str) -> bool:
 
 def _absent(path: Path, space: SearchSpace[Any]) -> str:
     """What is wrong with a path that is no file, and what there is instead."""
-    if path.exists():
-        return "a folder, not a table" if path.is_dir() else "not a regular file"
+    try:
+        if path.exists():
+            return "a folder, not a table" if path.is_dir() else "not a regular file"
+    except (OSError, ValueError):
+        pass
     known = installed(space)
     if known:
         return f"no such file; installed for {space.name}: {', '.join(known)}"
