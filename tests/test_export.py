@@ -82,13 +82,74 @@ def test_every_space_is_written_as_source_and_drawn(tmp_path):
         arch = space.sample(rng)
         while space.untrainable(arch) is not None:
             arch = space.sample(rng)
-        with torch.device("meta"):
-            model = space.published(arch, 5)
+        model, inputs = space.published(arch, 5), published.example(space, 2, 32, 5)
         price = published.Cost(1, None, None)
-        text = export.model_file.write(space, arch, model, 5, price)
+        text = export.model_file.write(space, arch, model, inputs, price)
         assert "naslib_gennas" not in text.replace("naslib-gennas", "")
         picture = ElementTree.fromstring(drawing.draw(space, arch, model, [str(price)]))
         assert len(picture.findall("{*}rect")) > 3, name
+
+
+MINE = """
+from torch import nn
+
+import blocks
+from blocks import block as make
+
+ACTIVATIONS = {}
+ACTIVATIONS["relu"] = nn.ReLU
+
+
+def mine(choose):
+    width = choose.suggest_int("width", 4, 8)
+    kernels = choose.suggest_categorical("kernels", [[3, 3], [3, 5]])
+    activation = choose.suggest_categorical("activation", [ACTIVATIONS["relu"], nn.SiLU])
+    body = [make(3 if not i else width, width, kernel, activation) for i, kernel in enumerate(kernels)]
+    return nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10)), ["0", "1"]
+
+
+if __name__ == "__main__":
+    print("nobody wants this")
+"""
+BLOCKS = """
+from torch import nn
+
+STRIDE = 2
+
+
+def block(before, after, kernel, activation):
+    return nn.Sequential(nn.Conv2d(before, after, kernel, STRIDE, kernel // 2), nn.BatchNorm2d(after), activation())
+"""
+
+
+def test_a_space_of_ones_own_is_written_with_its_function_and_its_choices(empty_folder):
+    (empty_folder / "mine.py").write_text(MINE, encoding="utf-8")
+    (empty_folder / "blocks.py").write_text(BLOCKS, encoding="utf-8")
+    arch = '{"width": 6, "kernels": [3, 5], "activation": "SiLU"}'
+    done = run("export", "mine.py:mine", arch, "--to", "model.py", "--to", "model.svg")
+    assert done.exit_code == 0, done.output
+    text = (empty_folder / "model.py").read_text(encoding="utf-8")
+    assert "nobody wants this" not in text and '"kernels": [3, 5]' in text and "STRIDE = 2" in text
+    model = naslib_gennas.network("mine.py:mine", arch).eval()
+    inputs = torch.randn(2, 3, 16, 16)
+    torch.save(model.state_dict(), "model.py.weights")
+    torch.save(inputs, "model.py.inputs")
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    subprocess.run([sys.executable, "-I", "-c", ALONE, "model.py"], env=environment, check=True, timeout=300)
+    assert torch.allclose(torch.load("model.py.outputs"), model(inputs), atol=1e-5)
+    assert run("export", "mine.py:mine", arch, "--to", "seven.py", "--classes", 7).exit_code == 0
+    assert "nn.Linear(6, classes, bias=True)" in (empty_folder / "seven.py").read_text(encoding="utf-8")
+    shown = subprocess.run([sys.executable, "-I", "seven.py"], env=environment, capture_output=True, text=True)
+    assert "output: (2, 7)" in shown.stdout, shown.stderr
+
+
+def test_what_has_no_source_is_refused_in_a_line(empty_folder):
+    (empty_folder / "mine.py").write_text(MINE.replace("make(3", "blocks.block(3"), encoding="utf-8")
+    (empty_folder / "blocks.py").write_text(BLOCKS, encoding="utf-8")
+    arch = '{"width": 6, "kernels": [3, 5], "activation": "SiLU"}'
+    done = run("export", "mine.py:mine", arch, "--to", "model.py")
+    assert done.exit_code == 2 and "uses 'blocks', a module of its own: import what it needs by name" in done.stderr
+    assert not (empty_folder / "model.py").exists()
 
 
 def test_onnx_and_pt2_agree_with_torch_at_any_batch_size(empty_folder):

@@ -110,7 +110,7 @@ def export(
         if kind == path:
             text = notation(found, parsed)
             continue
-        _write(Path(path), _content(kind, found, parsed, model, inputs, price))
+        _write(Path(path), _content(kind, found, parsed, model, inputs, price, classes))
         written.append(Path(path))
     return Exported(found.format(parsed), price, tuple(written), text)
 
@@ -164,12 +164,16 @@ def _load(model: nn.Module, file: Path) -> None:
 
 
 def _content(
-    kind: str, space: SearchSpace[Any], arch: Any, model: nn.Module, inputs: torch.Tensor, price: Cost
+    kind: str,
+    space: SearchSpace[Any],
+    arch: Any,
+    model: nn.Module,
+    inputs: torch.Tensor,
+    price: Cost,
+    classes: Optional[int],
 ) -> bytes:
     if kind == ".py":
-        with evaluating(model), torch.no_grad():
-            number = model(inputs).shape[-1]
-        return model_file.write(space, arch, model, number, price).encode()
+        return model_file.write(space, arch, model, inputs, price, classes).encode()
     if kind == ".svg":
         return drawing.draw(space, arch, model, [str(price)]).encode()
     if kind == "genotype":

@@ -14,6 +14,7 @@ from torch import nn
 
 from naslib_gennas import spaces
 from naslib_gennas.errors import InputError
+from naslib_gennas.networks import cost as costs
 from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.regression import profiles
 from naslib_gennas.spaces.space import SearchSpace
@@ -130,8 +131,8 @@ class Cost:
 
     Attributes:
         params: trainable and other parameters.
-        flops: multiply-additions of one input; None for networks that fvcore cannot count.
-        resolution: of that input, in pixels; None for what is no image.
+        flops: multiply-additions of one input; None for what is no image, as words are.
+        resolution: height and width of that input, in pixels; None for what is no image.
     """
 
     params: int
@@ -152,16 +153,16 @@ def cost(space: SearchSpace[Any], model: nn.Module, resolution: Optional[int] = 
     Raises:
         InputError: it cannot take images of that resolution.
     """
-    from fvcore.nn import FlopCountAnalysis  # when used: it takes a while
-
-    params = sum(parameter.numel() for parameter in model.parameters())
-    inputs = example(space, 1, resolution)
+    params, inputs = costs.parameters(model), example(space, 1, resolution)
     if not inputs.is_floating_point():
         return Cost(params, None, None)
-    with evaluating(model), torch.no_grad():
-        _run(model, inputs)
-        counted = FlopCountAnalysis(model, inputs).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        flops = float(counted.total())
+    with evaluating(model):
+        try:
+            flops = costs.multiply_adds(model, inputs)
+        except Exception as error:  # of a network of the user's own: in many ways
+            side = "x".join(str(length) for length in inputs.shape[2:])
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+            raise InputError(f"the network cannot take inputs of {side} ({reason}); try a larger resolution") from None
     return Cost(params, flops, inputs.shape[-1] if inputs.dim() == 4 else None)
 
 
@@ -171,15 +172,6 @@ def example(
     """A batch that the networks of a space take; of a vocabulary of `words`, where it is one of words."""
     inputs = space.example(count, resolution)
     return inputs if inputs.is_floating_point() or words is None else inputs % words
-
-
-def _run(model: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    try:
-        return model(inputs)
-    except RuntimeError as error:
-        side = "x".join(str(length) for length in inputs.shape[2:])
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"the network cannot take inputs of {side}: {reason}; choose a larger resolution") from None
 
 
 @contextlib.contextmanager

@@ -23,8 +23,9 @@ WIDTH = 120
 PACKAGE = __name__.split(".")[0]
 #: What to do with a network that has no source.
 OTHERWISE = "write the network as .pt2 or .onnx"
-# Of Python 3.9, which does not list its modules: those that networks import.
-_STANDARD = ("abc", "collections", "dataclasses", "enum", "functools", "itertools", "math", "re", "typing")
+# Python's own modules. Python 3.9 does not list them: those that networks import.
+_USUAL = "__future__ abc collections dataclasses enum functools itertools math operator random re typing".split()
+_STANDARD = frozenset(getattr(sys, "stdlib_module_names", _USUAL))
 
 
 # ----------------------------------------------------------------------------------------------------- values as source
@@ -79,7 +80,7 @@ def _parts(value: Any, replaced: Mapping[str, Any] = {}) -> Tuple[str, Optional[
     if isinstance(value, list):
         return "[", [("", part) for part in value], "]"
     if isinstance(value, Mapping):
-        return "{", [(f"{key!r}: ", part) for key, part in value.items()], "}"
+        return "{", [(f"{literal(key)}: ", part) for key, part in value.items()], "}"
     raise InputError(f"a {name} cannot be written as Python source; {OTHERWISE}")
 
 
@@ -207,7 +208,7 @@ class Sources:
         self._chosen: Dict[str, List[ast.stmt]] = {}
         self._names: Dict[str, str] = {}
         self._aliases: Dict[str, Dict[str, str]] = {}
-        self._foreign: Set[Tuple[str, Optional[str], str]] = {("torch", "nn", "nn")}
+        self._foreign: Set[Tuple[str, Optional[str], str]] = {("torch", "nn", "nn"), ("torch", None, "torch")}
 
     def add(self, root: Any) -> None:
         """Add a class or a function.
@@ -276,6 +277,10 @@ class Sources:
         beside = path is not None and self._folder is not None and Path(path).resolve().parent == self._folder
         return name.split(".")[0] == PACKAGE or beside
 
+    def packages(self) -> List[str]:
+        """The packages that are imported, those of Python left out."""
+        return sorted({source.split(".")[0] for source, _, _ in self._foreign} - _STANDARD)
+
     def text(self) -> str:
         """Imports first, then the definitions, each after those that its own module imports."""
         order: List[str] = []
@@ -317,7 +322,7 @@ def _import_lines(names: Set[Tuple[str, Optional[str], str]]) -> str:
     """Import statements, those of the standard library first."""
     rows: Dict[bool, Dict[str, Set[str]]] = {True: {}, False: {}}
     for source, original, name in names:
-        of = rows[source.split(".")[0] in getattr(sys, "stdlib_module_names", _STANDARD)]
+        of = rows[source.split(".")[0] in _STANDARD]
         if original is None:
             whole = f"import {source}" if name == source.split(".")[0] else f"import {source} as {name}"
             of.setdefault(f"{whole}", set())
