@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import termios
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -265,3 +266,20 @@ def test_lower_is_better_reaches_search(place):
         assert result.exit_code == 0, result.output
         truth = json.loads(result.stdout)["truth"]
         assert truth["higher_is_better"] is (direction == "--higher-is-better") and truth["best"] == best
+
+
+# -------------------------------------------------------------------------------------------------------------- devices
+
+
+@pytest.mark.skipif(find_spec("naslib_gennas.scoring.devices") is None, reason="devices are checked in several places")
+@pytest.mark.parametrize("device", ["gpu0", "mps", "xpu", "cuda:99", ""])
+@pytest.mark.parametrize("command", SCORING)
+def test_a_device_that_is_not_there_is_a_line(place, command, device):
+    archs = [f"|{op}~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|" for op in OPERATIONS]
+    rows = [f"{arch},{number}" for number, arch in enumerate(archs)]
+    (place / "labels.csv").write_text("\n".join(["arch,accuracy", *rows]), encoding="utf-8")
+    more = {"score": [archs[3]], "search-task": ["--labels", "labels.csv"]}.get(command, ["--truth", "none"])
+    result = run(command, "nasbench201", *more, "--profile", "tiny.yaml", "--device", device)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == "" and f"device '{device}'" in result.stderr
+    assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1

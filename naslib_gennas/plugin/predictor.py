@@ -179,7 +179,10 @@ class GenNASPredictor(Predictor):
             workers=1,
         )
         if found.candidate is None or not found.taken:
-            logger.info("gennas: %d tasks searched, none better than combo by more than luck", len(found.course.trials))
+            logger.info(
+                "gennas: %d tasks searched, none better than combo beyond what chance explains",
+                len(found.course.trials),
+            )
             return
         checks = [
             GraphScorer(dataclasses.replace(settings, seed=derive(settings.seed, "check", n) % 2**31, seeds=1))

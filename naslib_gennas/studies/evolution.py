@@ -35,7 +35,7 @@ class Individual(Generic[Genome]):
     """One candidate of a search.
 
     Attributes:
-        id: the how manieth candidate it is, from 0.
+        id: zero-based index of the candidate.
         genome: what is searched.
         parent: the id of the individual that it was mutated from; None: it was drawn at random.
         birth: how many individuals had their fitness when it was made.

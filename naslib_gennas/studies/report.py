@@ -41,7 +41,7 @@ COLUMNS = (
 
 
 def write(comparison: Comparison, folder: Union[str, Path]) -> Path:
-    """Write plots.html, result.json, table.csv and scores.csv into a folder, which is made where it is not there.
+    """Write report.html, result.json, table.csv and scores.csv into a folder, which is made where it is not there.
 
     A full disk loses these files, not the scores: a warning says so.
 
