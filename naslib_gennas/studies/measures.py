@@ -58,30 +58,61 @@ class Conditions:
 
 
 def _params(space: SearchSpace[Any], arch: Any, at: Conditions = Conditions()) -> Measured:
-    with torch.device("meta"):  # sizes only: nothing is allocated or drawn
-        return Measured(cost.parameters(space.published(arch, at.classes, at.resolution)))
+    return _counted(space, lambda: cost.parameters(space.published(arch, at.classes, at.resolution)))
 
 
 def _flops(space: SearchSpace[Any], arch: Any, at: Conditions = Conditions()) -> Measured:
     if space.kind == "rnn":
         raise InputError(f"{space.name}: recurrent networks have no flops of an image; constrain params or latency")
-    with torch.device("meta"):
+
+    def count() -> float:
         network = space.published(arch, at.classes, at.resolution)
-        return Measured(cost.multiply_adds(network, space.example(1, at.resolution)))
+        return cost.multiply_adds(network, space.example(1, at.resolution))
+
+    return _counted(space, count)
 
 
 def _memory(space: SearchSpace[Any], arch: Any, at: Conditions = Conditions()) -> Measured:
-    cuda = torch.device(at.device).type == "cuda"
-    with isolated(0), torch.device(at.device if cuda else "meta"):
+    def count() -> float:
         network = space.published(arch, at.classes, at.resolution)
-        return Measured(cost.training_memory(network, space.example(at.batch or 64, at.resolution)))
+        return cost.training_memory(network, space.example(at.batch or 64, at.resolution))
+
+    if torch.device(at.device).type == "cuda":
+        return _run(space, count, at.device)
+    return _counted(space, count)
 
 
 def _latency(space: SearchSpace[Any], arch: Any, at: Conditions = Conditions()) -> Measured:
-    with isolated(0):
-        network = space.published(arch, at.classes, at.resolution).to(at.device)
-        batch = space.example(at.batch or 1, at.resolution).to(at.device)
-        return Measured(*cost.latency(network, batch, at.threads))
+    def time() -> cost.Latency:
+        network = space.published(arch, at.classes, at.resolution)
+        return cost.latency(network, space.example(at.batch or 1, at.resolution), at.threads)
+
+    return _run(space, time, at.device)
+
+
+def _counted(space: SearchSpace[Any], count: Callable[[], float]) -> Measured:
+    """What can be counted without weights, and is counted with them where a network does not allow that."""
+    try:
+        with isolated(0), torch.device("meta"):
+            return Measured(count())
+    except InputError:
+        raise
+    except Exception:  # the user's own networks may look at values, which the meta device does not have
+        return _run(space, count, "cpu")
+
+
+def _run(space: SearchSpace[Any], measure: Callable[[], Any], device: str) -> Measured:
+    """What a network gives on a device; that it cannot run there is said in a line."""
+    try:
+        with isolated(0), torch.device(device):
+            found = measure()
+    except InputError:
+        raise
+    except Exception as error:  # no such device, a resolution that the network does not take, too little memory
+        raise InputError(
+            f"{space.name}: the network that is trained cannot be measured on {device}: {user_code.said(error)}"
+        ) from None
+    return Measured(*found) if isinstance(found, tuple) else Measured(found)
 
 
 class Measure(NamedTuple):
@@ -123,10 +154,12 @@ def _own(file_and_name: str) -> Measure:
     def take(space: SearchSpace[Any], arch: Any, at: Conditions = Conditions()) -> Measured:
         with isolated(0):
             network = space.published(arch, at.classes, at.resolution).eval()
+            if not hasattr(network, "built_from"):
+                network.built_from = (space.name, arch)
             try:
                 value = function(network)
             except Exception as error:  # whatever the user's code raises
-                raise InputError(f"constraint '{file_and_name}': {type(error).__name__}: {error}") from None
+                raise InputError(f"constraint '{file_and_name}': {user_code.said(error)}") from None
         if isinstance(value, torch.Tensor) and value.numel() == 1:
             value = value.item()
         if not isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)) or value != value:
