@@ -64,7 +64,7 @@ def test_memory_is_what_torch_allocates_in_a_training_step():
 
 
 def test_memory_grows_with_the_batch_and_recurrent_networks_have_some_too():
-    small, large = (value("memory<1GB", "nasbench201", ALL_3X3, batch=batch) for batch in (8, 32))
+    small, large = (value("memory<1GB", "nats-size", "8:16:8:16:8", batch=batch) for batch in (8, 32))
     assert 3 < large / small < 4
     recurrent = spaces.get("nasbenchnlp")
     arch = recurrent.sample(np.random.default_rng(0))
@@ -74,7 +74,8 @@ def test_memory_grows_with_the_batch_and_recurrent_networks_have_some_too():
 def test_latency_has_a_spread_and_leaves_the_threads_as_they_were():
     before = torch.get_num_threads()
     bound = parse("latency<20ms", threads=2, batch=2)
-    found = bound.take(SPACE, SPACE.parse(ALL_3X3))
+    small = spaces.get("nats-size")
+    found = bound.take(small, small.parse("8:8:8:8:8"))
     assert 0 < found.low <= found.value <= found.high
     assert torch.get_num_threads() == before
     assert str(bound) == "latency<20ms (cpu, 2 threads, batch 2)"
@@ -112,6 +113,24 @@ def test_wrong_conditions_are_refused():
         parse("latency<3ms", device="gpu0")
     with pytest.raises(InputError, match="recurrent networks have no flops"):
         Constrained(spaces.get("nasbenchnlp"), [parse("flops<3M")])
+
+
+def tied(choose):
+    width, kernel = choose.suggest_categorical("width", [8, 16]), choose.suggest_categorical("kernel", [1, 3])
+    side = 33 - kernel
+    return nn.Sequential(nn.Conv2d(3, width, kernel), nn.ReLU(), nn.Flatten(), nn.Linear(width * side**2, 10))
+
+
+def test_networks_of_ones_own_are_measured_or_refused_in_a_line():
+    space = spaces.get(tied)
+    arch = space.parse('{"width": 8, "kernel": 3}')
+    assert parse("params<1G").take(space, arch).value == 8 * 28 + 8 * 900 * 10 + 10
+    assert parse("flops<1G").take(space, arch).value == 8 * 27 * 900 + 8 * 900 * 10
+    with pytest.raises(InputError, match="tied: the network that is trained cannot be measured on cpu: .*shapes"):
+        parse("flops<1G", resolution=64).take(space, arch)
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="nasbench201: the network that is trained cannot be measured on cuda"):
+            parse("latency<1s", device="cuda").take(SPACE, SPACE.parse(ALL_3X3))
 
 
 def test_a_bound_that_nothing_meets_says_how_near_the_samples_came(monkeypatch):

@@ -10,6 +10,7 @@ import torch
 
 from naslib_gennas import spaces
 from naslib_gennas.errors import InputError
+from naslib_gennas.regression.profiles import PAPER
 
 DARTS_V2 = (
     "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
@@ -110,3 +111,12 @@ def test_depth_and_width_of_darts_are_free():
     assert len(network.cells) == 14 and network.cells[0].channels == 16
     with pytest.raises(InputError, match="darts: channels is 17; it takes an even number"):
         spaces.get("darts", channels=17)
+
+
+@pytest.mark.parametrize("cells", [1, 4, 7])
+def test_a_profile_gets_as_many_cells_as_it_asks_for(cells):
+    profile = PAPER.replace(name="deep", cells=cells, channels=4)
+    darts, bench = (spaces.get(name) for name in ("darts", "nasbench201"))
+    assert len(spaces.build(darts, darts.parse(DARTS_V2), profile, 0).cells) == 3 * cells + 2
+    network = spaces.build(bench, bench.parse(ALL_3X3), profile, 0)
+    assert [len(stage) for stage in network.stages] == [cells] * 3

@@ -25,7 +25,8 @@ class Profile:
 
     Attributes:
         name: what `--profile` calls it.
-        cells: cells a stage at the most (search spaces without cells shrink their own way, see `SearchSpace.size`).
+        cells: cells a stage, of DARTS without its two reduction cells: 4 are 14 cells in all (search spaces whose
+            architectures state their depth, or have no cells, shrink their own way, see `SearchSpace.size`).
         channels: channels of the first stage.
         images: images in the input batch; None: the task's batch size (16).
         resolution: height and width of the input, in pixels.

@@ -122,10 +122,7 @@ class SearchSpace(ABC, Generic[Arch]):
     def size(self, profile: Profile) -> Any:
         """How large a network `profile` asks of this space: the one place that says how the space shrinks."""
         paper = self.paper_size
-        return Size(
-            channels=profile.channels or paper.channels,
-            cells=min(profile.cells or paper.cells, paper.cells),
-        )
+        return Size(channels=profile.channels or paper.channels, cells=profile.cells or paper.cells)
 
     def norm_depth(self, size: Any) -> Optional[int]:
         """BatchNorms with running averages on the longest path through the space's deepest network of that size.
