@@ -67,7 +67,7 @@ class FunctionSpace(SearchSpace[Choices]):
         name: Optional[str] = None,
         *,
         inputs: Optional[Sequence[int]] = None,
-        parse: Optional[Callable[[str], Mapping[str, Any]]] = None,
+        parse: Optional[Callable[[Any], Mapping[str, Any]]] = None,
         format: Optional[Callable[[Dict[str, Any]], str]] = None,
         code: Sequence[Any] = (),
     ) -> None:
@@ -118,7 +118,13 @@ class FunctionSpace(SearchSpace[Choices]):
         answers = self._read(text)
         example = f"; one looks like {self.notation}"
         try:
-            choose = self._run(choices.given(answers)).choose
+            try:
+                choose = self._run(choices.given(answers)).choose
+            except choices.Missing:
+                if self._parse is None or not isinstance(text, Mapping):
+                    raise
+                answers = self._translated(text)
+                choose = self._run(choices.given(answers)).choose
         except choices.Missing as error:
             raise InputError(f"{self.name}: {_short(text)}: {error}{example}") from None
         except NotAllowed as error:
@@ -309,11 +315,7 @@ class FunctionSpace(SearchSpace[Choices]):
         """The answers that a text, a mapping or an architecture holds, by the names of the choices."""
         example = f"one looks like {getattr(self, 'notation', '')}"
         if isinstance(text, str) and self._parse is not None and not text.lstrip().startswith("{"):
-            try:
-                text = self._parse(text)
-            except Exception as error:  # whatever the user's code raises
-                said = user_code.said(error)
-                raise InputError(f"{self.name}: {_short(text)} is not an architecture ({said}); {example}") from None
+            return self._translated(text)
         if isinstance(text, str):
             try:
                 text = json.loads(text)
@@ -324,6 +326,17 @@ class FunctionSpace(SearchSpace[Choices]):
         if not isinstance(text, Mapping):
             raise InputError(f"{self.name}: {_short(text)} is no mapping of choices to answers; {example}")
         return {str(name): answer for name, answer in text.items()}
+
+    def _translated(self, text: Any) -> Dict[str, Any]:
+        """The answers that the user's `parse` gives for another notation."""
+        assert self._parse is not None
+        try:
+            return {str(name): answer for name, answer in dict(self._parse(text)).items()}
+        except Exception as error:  # whatever the user's code raises
+            raise InputError(
+                f"{self.name}: {_short(text)} is not an architecture ({user_code.said(error)}); one looks like "
+                f"{getattr(self, 'notation', '')}"
+            ) from None
 
     def _traced(self, arch: Choices) -> Optional[str]:
         try:

@@ -20,7 +20,7 @@ def from_function(
     name: Optional[str] = None,
     *,
     inputs: Optional[Sequence[int]] = None,
-    parse: Optional[Callable[[str], Mapping[str, Any]]] = None,
+    parse: Optional[Callable[[Any], Mapping[str, Any]]] = None,
     format: Optional[Callable[[Dict[str, Any]], str]] = None,
 ) -> SearchSpace[Choices]:
     """A search space of the networks that a function makes from choices.
@@ -40,7 +40,8 @@ def from_function(
         name: of the search space; None: the function's.
         inputs: shape of one input: (channels, height, width), or (channels, length) for maps over time; None: colour
             images of the profile's resolution.
-        parse: the answers that another notation stands for, by the names of the choices. JSON is understood anyway.
+        parse: the answers that another notation stands for, a text or a mapping such as a table has, by the names of
+            the choices. The JSON of the choices is understood anyway.
         format: writes that notation; ``parse(format(answers))`` are the answers.
 
     Raises:

@@ -1,0 +1,90 @@
+"""The search spaces in examples/, as their users run them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import naslib_gennas
+from naslib_gennas import spaces, truth
+from naslib_gennas.regression.profiles import PAPER
+
+EXAMPLES = Path(naslib_gennas.__file__).parents[1] / "examples"
+TINY = PAPER.replace(name="tiny", images=2, resolution=16, target_size=4, steps=4)
+
+
+def example(name):
+    if not EXAMPLES.is_dir():
+        pytest.skip("the examples are not installed with the package")
+    return spaces.get(f"{EXAMPLES / name}.py:{name}")
+
+
+def parameters(space, arch):
+    with torch.device("meta"):
+        return sum(part.numel() for part in space.published(arch).parameters())
+
+
+def test_the_mobile_space_is_that_of_its_benchmark(shared):
+    """Every architecture of the table is read, written as it stands there, and has the parameters that it states."""
+    mobile = example("mobile")
+    with open(shared / "benchmarks" / "nasbench_macro.csv", newline="") as file:
+        rows = list(csv.DictReader(file))[::300]
+    for row in rows:
+        arch = mobile.parse(row["arch"])
+        assert mobile.format(arch) == row["arch"] and parameters(mobile, arch) == int(row["params"])
+    # The second and third layer of a stage may change places with an identity.
+    assert mobile.key(mobile.parse("11101112")) == mobile.key(mobile.parse("11110112"))
+    assert mobile.key(mobile.parse("11101112")) != mobile.key(mobile.parse("11110121"))
+
+
+def test_rho_of_the_mobile_space(shared, tmp_path):
+    example("mobile")
+    table = tmp_path / "macro.csv"
+    lines = (shared / "benchmarks" / "nasbench_macro.csv").read_text().splitlines()
+    table.write_text("\n".join([lines[0], *lines[1::250]]))
+    spec = f"{EXAMPLES}/mobile.py:mobile"
+    profile = {"images": 8, "resolution": 16}
+    result = naslib_gennas.rank(spec, "naswot", n=10, truth=f"{table}:cifar10_test_acc", profile=profile, workers=1)
+    assert result.space == "mobile" and result.n == 10
+    assert result.spearman.value > 0.3
+
+
+def test_the_transformer_space_reads_the_tables_of_autoformer(shared):
+    vit = example("vit")
+    table = shared / "benchmarks" / "autoformer.json"
+    found = truth.load(f"{table}:c100_base_acc", vit)
+    assert len(found.texts) == len(json.loads(table.read_text())) and not found.skipped
+    network = spaces.build(vit, vit.parse(next(iter(found.texts))), TINY, 0)
+    assert [part.shape[1:] for part in network(torch.randn(2, 3, 16, 16))] == [(network.stage_channels[0], 4, 4)] * 3
+
+
+def test_the_transformer_s_score_depends_on_its_depth():
+    vit = example("vit")
+    choices = {
+        "hidden_dim": 192,
+        **{f"{name} {i}": 3.5 if name == "ratio" else 3 for name in ("heads", "ratio") for i in range(12)},
+    }
+    deeper = {**choices, "depth": 13, "heads 12": 3, "ratio 12": 3.5}
+    scores = {naslib_gennas.score(vit, arch, profile=TINY).score for arch in ({**choices, "depth": 12}, deeper)}
+    assert len(scores) == 2 and all(np.isfinite(list(scores)))
+
+
+def test_an_optuna_study(empty_folder):
+    """A real study: its trials are in its SQLite file, and it goes on with them."""
+    pytest.importorskip("optuna")
+    for trials in (3, 5):
+        run = [sys.executable, str(EXAMPLES / "optuna_study.py"), "2" if trials == 5 else "3"]
+        printed = subprocess.run(run, check=True, capture_output=True, text=True, timeout=300).stdout
+        with sqlite3.connect(empty_folder / "study.db") as study:
+            values = [value for (value,) in study.execute("select value from trial_values")]
+        assert len(values) == trials and all(np.isfinite(values))
+    assert re.match(rf"{max(values):.4f} {{'width': ", printed)
