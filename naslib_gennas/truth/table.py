@@ -10,7 +10,8 @@ import difflib
 import math
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from functools import cached_property
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from naslib_gennas.errors import InputError
 from naslib_gennas.spaces.space import SearchSpace
@@ -145,7 +146,7 @@ def collect(
         raise InputError(f"truth '{name}' has no rows")
     chosen_set, column, remarks = _choose(name, table, wanted)
     values: Dict[str, List[float]] = {}
-    arches: Dict[str, str] = {}
+    arches: Dict[str, Any] = {}
     total, blank, cell, foreign, problem = 0, 0, "", 0, ""
     for group, raw, cells in table:
         if chosen_set and group != chosen_set:
@@ -161,8 +162,7 @@ def collect(
             foreign, problem = foreign + 1, problem or str(error)
             continue
         text = space.format(arch)
-        if text not in arches:
-            arches[text] = space.key(arch)
+        arches[text] = arch
         values.setdefault(text, []).append(value)
     if not values:
         first = f" (the first row has {cell!r})" if cell else ""
@@ -180,17 +180,13 @@ def collect(
         apart = max(max(row) - min(row) for row in several)
         remarks.append(f"{which} ({sum(map(len, several)):,} in all, at most {apart:.4g} apart): their means count")
     texts = {text: _mean(row) for text, row in values.items()}
-    groups: Dict[str, List[float]] = {}
-    for text, key in arches.items():
-        groups.setdefault(key, []).append(texts[text])
-    keys = {key: _mean(row) for key, row in groups.items()}
     better = directions.of(column, higher_is_better)
     return Truth(
         f"{name}:{chosen_set}.{column}" if chosen_set else f"{name}:{column}",
         column,
         better.higher_is_better,
         texts,
-        keys,
+        _Keys(space, arches, texts),
         skipped=blank + foreign,
         complete=space.count is not None and len(texts) >= space.count,
         decided=better.decided,
@@ -198,6 +194,30 @@ def collect(
         repeated=len(several),
         remarks=tuple(remarks),
     )
+
+
+class _Keys(Mapping[str, float]):
+    """Means over isomorphic architectures by their key, made when they are asked for: some spaces take long to tell."""
+
+    def __init__(self, space: SearchSpace[Any], arches: Mapping[str, Any], texts: Mapping[str, float]) -> None:
+        self._of = space, arches, texts
+
+    @cached_property
+    def _means(self) -> Dict[str, float]:
+        space, arches, texts = self._of
+        groups: Dict[str, List[float]] = {}
+        for text, arch in arches.items():
+            groups.setdefault(space.key(arch), []).append(texts[text])
+        return {key: _mean(row) for key, row in groups.items()}
+
+    def __getitem__(self, key: str) -> float:
+        return self._means[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._means)
+
+    def __len__(self) -> int:
+        return len(self._means)
 
 
 def columns(rows: Iterable[Row]) -> List[str]:
