@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -44,6 +47,37 @@ def test_the_resolution_decides_which_network_is_counted():
     assert value("flops<1G", "nasbench201", ALL_3X3, resolution=64) == pytest.approx(
         4 * value("flops<1G", "nasbench201", ALL_3X3), rel=0.001
     )
+
+
+def macro(choose):
+    """The MobileNet-like networks of NAS-Bench-Macro (arXiv:2103.11922)."""
+
+    def conv(a, b, kernel, stride=1, groups=1):
+        return [nn.Conv2d(a, b, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(b)]
+
+    layers, width = [*conv(3, 32, 3), nn.ReLU()], 32
+    for place in range(8):
+        first = place in (0, 2, 5)
+        before, width, stride = width, width * (1 + first), 1 + first
+        kind = choose.suggest_int(f"layer {place}", 0, 2)
+        if kind == 0:
+            layers += conv(before, width, 1, stride) if first else []
+            continue
+        kernel, wide = (3, 3 * before) if kind == 1 else (5, 6 * before)
+        block = [*conv(before, wide, 1), nn.ReLU(), *conv(wide, wide, kernel, stride, wide), nn.ReLU()]
+        layers += [*block, *conv(wide, width, 1)]  # its shortcut costs nothing
+    layers += [*conv(width, 1280, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1280, 10)]
+    return nn.Sequential(*layers)
+
+
+def test_mobilenet_like_networks_have_their_published_size(shared):
+    space = spaces.get(macro)
+    with open(shared / "benchmarks" / "nasbench_macro.csv", newline="") as file:
+        for row in itertools.islice(csv.DictReader(file), 0, 3000, 700):
+            arch = {f"layer {place}": int(digit) for place, digit in enumerate(row["arch"])}
+            for measure in ("params", "flops"):
+                found = parse(f"{measure}<1G").take(space, space.parse(arch)).value
+                assert found == pytest.approx(float(row[measure]), rel=0.02)
 
 
 def test_memory_is_what_torch_allocates_in_a_training_step():
