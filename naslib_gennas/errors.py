@@ -9,8 +9,22 @@ from typing import Any, Iterable, List, Mapping
 class InputError(ValueError):
     """A user's mistake: the message is one line that names the input, what is wrong and what would be right.
 
-    The command line prints the message and exits with code 2; from Python it is an ordinary ``ValueError``.
+    The command line prints the message and exits with code 2; from Python it is an ordinary ``ValueError``. A message
+    that shows too much of the input is cut in its middle.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_line(str(message)))
+
+
+_LONGEST = 480  # characters of a message
+_TAIL = 160  # of them, of its end, where it says what would be right
+
+
+def _line(message: str) -> str:
+    if len(message) > _LONGEST:
+        message = f"{message[: _LONGEST - _TAIL - 5]} ... {message[-_TAIL:]}"
+    return message if message.isprintable() else "".join(c if c.isprintable() else " " for c in message)
 
 
 class EngineError(RuntimeError):

@@ -7,13 +7,20 @@ import pickle
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, Collection, Mapping, Tuple, Union
 
+import numpy as np
+
+from naslib_gennas import reading
 from naslib_gennas.errors import InputError
 
 # What numpy arrays and scalars are pickled with, under numpy 1 and 2 alike.
 NUMPY = frozenset(
     (module, name)
     for root in ("numpy.core", "numpy._core")
-    for module, name in ((f"{root}.multiarray", "_reconstruct"), (f"{root}.multiarray", "scalar"))
+    for module, name in (
+        (f"{root}.multiarray", "_reconstruct"),
+        (f"{root}.multiarray", "scalar"),
+        (f"{root}.numeric", "_frombuffer"),
+    )
 ) | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode"), ("collections", "OrderedDict")}
 
 
@@ -25,8 +32,28 @@ class _Restricted(pickle.Unpickler):
         if (module, name) in self.stand_ins:
             return self.stand_ins[module, name]
         if (module, name) not in self.allowed:
+            module, name = module[:40], name[:40]
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which a data file has no use for")
+        if name in _MADE_HERE:
+            return _MADE_HERE[name]
         return super().find_class(module, name)
+
+
+def _encoded(text: Any, codec: Any) -> bytes:
+    """The bytes that a text stands for in pickles of Python 2's protocols, which know one codec."""
+    if not isinstance(text, str) or codec not in ("latin1", "latin-1"):
+        raise pickle.UnpicklingError(f"it asks for the codec {str(codec)[:20]!r}")
+    return text.encode("latin1")
+
+
+def _empty(kind: Any, shape: Any, dtype: Any) -> np.ndarray:
+    """An array that gets its shape and numbers next: all that numpy's pickles ask for; a large one fills the memory."""
+    if kind is not np.ndarray or shape not in ((0,), [0]):
+        raise pickle.UnpicklingError(f"it makes an array of shape {str(shape)[:40]} out of nothing")
+    return np.ndarray(0, np.int8)
+
+
+_MADE_HERE: Mapping[str, Callable[..., Any]] = {"_reconstruct": _empty, "encode": _encoded}
 
 
 def load(
@@ -47,13 +74,17 @@ def load(
     name = f"file '{source}'" if isinstance(source, (str, Path)) else "the data"
     try:
         if isinstance(source, (str, Path)):
-            with open(source, "rb") as file:
+            with open(reading.opened(source, "file"), "rb") as file:
                 return _unpickler(file, encoding, stand_ins).load()
         return _unpickler(io.BytesIO(source) if isinstance(source, bytes) else source, encoding, stand_ins).load()
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror}") from None
-    except (pickle.UnpicklingError, EOFError, ValueError, AttributeError, ImportError, IndexError, TypeError) as error:
-        raise InputError(f"{name} is not a pickle of plain data: {error}") from None
+    except InputError:
+        raise
+    except MemoryError:
+        raise InputError(f"{name} is not a pickle of plain data: it asks for more memory than there is") from None
+    except Exception as error:  # damage shows in many ways, and nothing but values is made here
+        raise InputError(f"{name} is not a pickle of plain data: {' '.join(str(error).split())}") from None
 
 
 def _unpickler(

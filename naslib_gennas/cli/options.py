@@ -162,7 +162,9 @@ def _scoring(
             show_default="the proxy's own, mostly photos",
         ),
     ] = None,
-    seed: Annotated[int, what("--seed", min=0, metavar="N", help="Random seed for sampling and scoring.")] = 0,
+    seed: Annotated[
+        int, what("--seed", min=0, max=2**63 - 1, metavar="N", help="Random seed for sampling and scoring.")
+    ] = 0,
     profile: Annotated[
         Optional[str],
         how_much(

@@ -215,7 +215,7 @@ def _data_file(path: Path, serves: str) -> Check:
 def _numbers(version: str) -> Tuple[int, ...]:
     found = []
     for part in version.split("."):
-        if not part.isdigit():
+        if not (part.isascii() and part.isdigit()):
             break
         found.append(int(part))
     return tuple(found)

@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar,
 
 import torch
 
+from naslib_gennas import reading
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.language_model import with_words
 from naslib_gennas.networks.staged import StagedNetwork
@@ -93,6 +94,8 @@ def proxy_family(prefix: str) -> Callable[[ProxyFactory], ProxyFactory]:
 
 
 def _register(name: str, make: ProxyFactory) -> None:
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"the name of a proxy is a text, not {name!r}")
     if name in _FACTORIES:
         raise ValueError(f"a proxy named '{name}' is registered already")
     _FACTORIES[name] = make
@@ -145,15 +148,14 @@ def load_file(path: Union[str, Path]) -> List[str]:
     place = Path(path).resolve()
     if place not in _FILES:
         before = set(_FACTORIES)
+        source = reading.text(path, "proxy file")
         # In no module that others could import: so it travels to worker processes as code.
         module = types.ModuleType(f"gennas_file_{place.stem}")
         try:
-            exec(compile(place.read_text(encoding="utf-8"), str(place), "exec"), module.__dict__)
-        except OSError as error:
-            raise InputError(f"proxy file '{path}' cannot be read: {error.strerror}") from None
+            exec(compile(source, str(place), "exec"), module.__dict__)
         except SyntaxError as error:
             raise InputError(f"proxy file '{path}', line {error.lineno}: {error.msg}") from None
-        except Exception as error:  # whatever the user's code raises
+        except (Exception, SystemExit) as error:  # whatever the user's code raises
             frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(place)]
             line = f", line {frames[-1].lineno}" if frames else ""
             for name in set(_FACTORIES) - before:

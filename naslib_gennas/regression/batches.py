@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from functools import lru_cache
 from pathlib import Path
 from typing import Callable, Dict, List
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from naslib_gennas import pickles
+from naslib_gennas import pickles, reading
 from naslib_gennas.errors import InputError, suggest
 
 FORMS = ("photos", "noise", "cifar:FOLDER", "FILE.npy")
@@ -115,9 +116,8 @@ def _folder(folder: Path, images: int, resolution: int) -> torch.Tensor:
 def _read_images(folder: Path, images: int) -> List[np.ndarray]:
     from skimage import color, io
 
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_ENDINGS)[:images]
     loaded = []
-    for path in paths:
+    for path in itertools.islice(reading.files(folder, IMAGE_ENDINGS, f"input batch 'cifar:{folder}'"), images):
         try:
             pixels = np.asarray(io.imread(path))
         except Exception as error:  # every image format has errors of its own
@@ -133,11 +133,8 @@ def _read_images(folder: Path, images: int) -> List[np.ndarray]:
 
 
 def _array(path: Path, images: int, resolution: int) -> torch.Tensor:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"input batch file '{path}' cannot be read: {error}") from None
-    if array.ndim != 4 or array.shape[1] != 3 or array.shape[0] < images or array.shape[2] != array.shape[3]:
+    array = reading.array(path, "input batch file")
+    if array.ndim != 4 or array.shape[1] != 3 or array.shape[0] < images or not 0 < array.shape[2] == array.shape[3]:
         raise InputError(
             f"input batch file '{path}' has shape {array.shape}; it takes (at least {images}, 3, height, height)"
         )

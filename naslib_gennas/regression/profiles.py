@@ -7,14 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Optional, Union
 
-import yaml
-
+from naslib_gennas import reading
 from naslib_gennas.errors import InputError, suggest
 
 STATISTICS = ("running", "batch")
 #: A training of fewer steps says little, however shallow the network.
 LEAST_STEPS = 12
 DTYPES = ("float32", "float64", "bfloat16")
+
+# The least and the most that a whole number may be: beyond, no machine has the memory or the time.
+_WHOLE = {
+    "resolution": (8, 2048),
+    "target_size": (2, 1024),
+    "steps": (1, 10**7),
+    "record_every": (1, 10**7),
+    "average": (1, 10**7),
+    "cells": (1, 1000),
+    "channels": (4, 65536),
+    "images": (2, 65536),
+    "layers": (1, 100),
+    "sequences": (2, 65536),
+    "sequence_steps": (1, 10**7),
+}
+_OPTIONAL = ("cells", "channels", "images", "layers", "sequences", "sequence_steps")
+_LARGEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -71,19 +87,20 @@ class Profile:
     sequence_steps: Optional[int] = None
 
     def __post_init__(self) -> None:
-        whole = {"resolution": 8, "target_size": 2, "steps": 1, "record_every": 1, "average": 1}
-        optional = {"cells": 1, "channels": 4, "images": 2, "layers": 1, "sequences": 2, "sequence_steps": 1}
-        for key, least in {**whole, **optional}.items():
+        if not isinstance(self.name, str):
+            raise InputError(f"profile: name is {self.name!r}; it takes a text")
+        for key, (least, most) in _WHOLE.items():
             value = getattr(self, key)
-            if value is None and key in optional:
+            if value is None and key in _OPTIONAL:
                 continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InputError(f"profile '{self.name}': {key} is {value!r}; it takes a whole number from {least} up")
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+                bounds = f"from {least} to {most}" if isinstance(value, int) and value > most else f"from {least} up"
+                raise InputError(f"profile '{self.name}': {key} is {value!r}; it takes a whole number {bounds}")
         for key in ("learning_rate", "steps_per_norm", "norm_momentum", "width"):
             value = getattr(self, key)
             if value is None and key != "width":
                 continue
-            if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value <= _LARGEST:
                 raise InputError(f"profile '{self.name}': {key} is {value!r}; it takes a number above 0")
         if (
             not isinstance(self.relative, (int, float))
@@ -91,11 +108,11 @@ class Profile:
             or not 0 <= self.relative <= 1
         ):
             raise InputError(f"profile '{self.name}': relative is {self.relative!r}; it takes a number from 0 to 1")
-        if self.statistics not in STATISTICS:
+        if not isinstance(self.statistics, str) or self.statistics not in STATISTICS:
             raise InputError(
                 f"profile '{self.name}': statistics is {self.statistics!r}{suggest(str(self.statistics), STATISTICS)}"
             )
-        if self.dtype not in DTYPES:
+        if not isinstance(self.dtype, str) or self.dtype not in DTYPES:
             raise InputError(f"profile '{self.name}': dtype is {self.dtype!r}{suggest(str(self.dtype), DTYPES)}")
 
     def steps_for(self, norm_depth: Optional[int], noisy: bool = False) -> int:
@@ -160,10 +177,7 @@ def get(profile: Union[str, Path, Mapping[str, Any], Profile, None] = None) -> P
     path = Path(profile)
     if path.suffix not in (".yaml", ".yml"):
         raise InputError(f"unknown profile '{profile}'{suggest(str(profile), PROFILES)}; or a YAML file of your own")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"profile file '{path}' cannot be read: {' '.join(str(error).split())}") from None
+    content = reading.from_yaml(reading.text(path, "profile file"), f"profile file '{path}'")
     if not isinstance(content, dict):
         raise InputError(f"profile file '{path}' must hold keys and values, such as 'steps: 50'")
     _check_keys(content, f"profile file '{path}'")

@@ -13,6 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 import torch
 import yaml
 
+from naslib_gennas import reading
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.randomness import generator
 from naslib_gennas.regression import signals
@@ -236,11 +237,7 @@ def get(task: Union[str, Path, ProxyTask]) -> ProxyTask:
             raise InputError(f"task '{text}': stage '{stage}' is not 1, 2 or 3")
         return single_signal(signal, int(stage or 3))
     if text.endswith((".yaml", ".yml")):
-        try:
-            content = Path(text).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"task file '{text}' cannot be read: {getattr(error, 'strerror', error)}") from None
-        return parse(content, Path(text).stem, f"task file '{text}'")
+        return parse(reading.text(text, "task file"), Path(text).stem, f"task file '{text}'")
     raise InputError(f"unknown task '{text}'{suggest(text, (*names(), *SINGLE_SIGNALS))}; or a YAML file of your own")
 
 
@@ -278,11 +275,7 @@ def parse(text: str, name: str, where: str = "") -> ProxyTask:
         InputError: a key is missing, unknown or of a wrong value; the message names it and what it takes.
     """
     where = where or f"task '{name}'"
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
-    reader = _Reader(content, where)
+    reader = _Reader(reading.from_yaml(text, where), where)
     kind = reader.choice("kind", ("cnn", "rnn"))
     common = ["kind", "batch_size", "noise", "optimizer"]
     batch_size = reader.whole("batch_size", 2, 16)
@@ -370,6 +363,7 @@ def _plain(part: Signal) -> Dict[str, Any]:
 
 
 _MISSING: Any = object()
+_MOST = 65536  # channels, images, steps of a sequence: more fit into no memory
 
 
 class _Reader:
@@ -393,18 +387,20 @@ class _Reader:
         return usual
 
     def refuse(self, key: str, value: Any, expected: str) -> InputError:
-        return InputError(f"{self.where}: key '{key}' is {value!r}; it takes {expected}")
+        return InputError(f"{self.where}: key '{key}' is {_shown(value)}; it takes {expected}")
 
     def choice(self, key: str, allowed: Sequence[str], usual: Any = _MISSING) -> str:
         expected = "one of " + ", ".join(allowed)
         value = self.value(key, expected, usual)
-        if value not in allowed:
+        if not isinstance(value, str) or value not in allowed:
             raise self.refuse(key, value, expected)
         return str(value)
 
     def whole(self, key: str, least: int, usual: Any = _MISSING) -> int:
         expected = f"a whole number from {least} up"
         value = self.value(key, expected, usual)
+        if isinstance(value, int) and value > _MOST:
+            raise self.refuse(key, value, f"a whole number from {least} to {_MOST}")
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise self.refuse(key, value, expected)
         return value
@@ -439,3 +435,8 @@ class _Reader:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -88,6 +88,7 @@ def writable(path: Path) -> sqlite3.Connection:
             _check_version(database, path)
             _check_content(database)
             _prepared(database)
+            _check_order(database)
             database.execute("PRAGMA journal_mode = WAL")
             # With WAL a commit survives the death of the process; only a power cut can undo the last ones.
             database.execute("PRAGMA synchronous = NORMAL")
@@ -184,6 +185,16 @@ def _check_content(database: sqlite3.Connection) -> None:
     with contextlib.closing(memory()) as new:
         if not set(_rows(database, query)) <= set(_rows(new, query)):
             raise sqlite3.DatabaseError("its tables are not those of a store")
+
+
+def _check_order(database: sqlite3.Connection) -> None:
+    """Refuse journals with a page in another's place, which SQLite's own check does not see."""
+    before = "SELECT name, n, LAG(name) OVER w AS name_before, LAG(n) OVER w AS n_before FROM journals"
+    query = (
+        f"SELECT 1 FROM ({before} WINDOW w AS (ORDER BY name, n)) WHERE (name_before, n_before) >= (name, n) LIMIT 1"
+    )
+    if _rows(database, query):
+        raise sqlite3.DatabaseError("its journals are out of order")
 
 
 def _prepared(database: sqlite3.Connection) -> sqlite3.Connection:

@@ -147,6 +147,7 @@ class Store:
         for place, (n, text) in enumerate(found):
             entry = checks.entry(name, n, text)
             if n != place or entry is None:
+                self.forget(name, place)  # what follows can't be gone on from, and would be in the way
                 break
             entries.append(entry)
         return entries

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import json
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from torch import nn
 
+from naslib_gennas import reading
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.cells import CellPlan, Genotype, canonical, output_depends_on_input
 from naslib_gennas.networks.classifier import Classifier
@@ -194,7 +194,12 @@ def parse_genotype(fields: Mapping[str, Any], where: str, operations: Sequence[s
         key = f"{cell}_concat"
         concat = fields[key]
         first = 2 if cell == "reduce" else 0
-        if not isinstance(concat, (list, tuple, range)) or not all(_is_whole(node) for node in concat) or not concat:
+        if (
+            not isinstance(concat, (list, tuple, range))
+            or len(concat) > nodes + 2
+            or not all(_is_whole(node) for node in concat)
+            or not concat
+        ):
             raise InputError(f"{where}: {key} is {concat!r}; it takes a list of nodes such as {[*range(2, 2 + nodes)]}")
         for node in concat:
             if not first <= node < 2 + nodes or list(concat).count(node) > 1:
@@ -240,17 +245,14 @@ def _is_whole(value: Any) -> bool:
 
 def _read_text(text: str, where: str) -> Any:
     if text.startswith("{"):
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{where}: not JSON at character {error.pos}; one looks like {EXAMPLE}") from None
+        return reading.from_json(text, where, EXAMPLE)
     try:
         call = ast.parse(text, mode="eval").body
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Genotype":
             names = [*FIELDS[: len(call.args)], *(str(keyword.arg) for keyword in call.keywords)]
             values = [*call.args, *(keyword.value for keyword in call.keywords)]
             return {name: _literal(value) for name, value in zip(names, values)}
-    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+    except (SyntaxError, ValueError, TypeError, OverflowError, MemoryError, RecursionError):
         pass
     shown = text if len(text) <= 80 else f"{text[:77]}..."
     raise InputError(f"{where}: '{shown}' is not a genotype; one looks like {EXAMPLE}")
@@ -259,5 +261,5 @@ def _read_text(text: str, where: str) -> Any:
 def _literal(node: ast.expr) -> Any:
     """The value of a literal; ``range(2, 6)`` counts as one."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and not node.keywords:
-        return list(range(*(ast.literal_eval(argument) for argument in node.args)))
+        return range(*(ast.literal_eval(argument) for argument in node.args))
     return ast.literal_eval(node)

@@ -10,6 +10,7 @@ from typing import Any, List, Mapping, Optional, Tuple
 import numpy as np
 from torch import nn
 
+from naslib_gennas import reading
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.networks.nasbench101 import NasBench101Network
@@ -19,6 +20,8 @@ from naslib_gennas.spaces.space import SearchSpace, Size
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 MAX_VERTICES = 7
 MAX_EDGES = 9
+
+_LARGEST = 100  # rows of a matrix, vertices without a path among them
 
 Matrix = Tuple[Tuple[int, ...], ...]
 
@@ -73,27 +76,28 @@ class NasBench101(SearchSpace[Specification]):
     def parse(self, text: Any) -> Specification:
         content = text
         if isinstance(text, str):
-            try:
-                content = json.loads(text)
-            except json.JSONDecodeError as error:
-                raise InputError(
-                    f"nasbench101: not JSON at character {error.pos}: {_excerpt(text, error.pos)}; one looks like "
-                    f"{self.notation}"
-                ) from None
+            content = reading.from_json(text, "nasbench101", self.notation)
         if isinstance(content, Specification):
             content = {"matrix": content.matrix, "ops": content.ops}
         if not isinstance(content, Mapping) or not {"matrix", "ops"} <= set(content):
             raise InputError(f"nasbench101: an architecture needs the keys 'matrix' and 'ops', as {self.notation}")
+        rows = content["matrix"]
+        if not isinstance(rows, (list, tuple)) and not (isinstance(rows, np.ndarray) and rows.ndim == 2):
+            raise InputError("nasbench101: 'matrix' must be a list of rows")
+        if any(not isinstance(row, (list, tuple, np.ndarray)) for row in rows):
+            raise InputError("nasbench101: each row of 'matrix' must be a list of 0 and 1")
+        if len(rows) > _LARGEST:
+            raise InputError(f"nasbench101: 'matrix' has {len(rows)} rows; it takes at most {_LARGEST}")
         try:
-            matrix = np.asarray(content["matrix"])
-        except ValueError:
+            matrix = np.asarray(rows)
+        except (ValueError, OverflowError):
             raise InputError("nasbench101: 'matrix' has rows of different lengths; it must be square") from None
         ops = content["ops"]
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise InputError(f"nasbench101: 'matrix' has shape {matrix.shape}; it must be square")
-        if not all(isinstance(op, str) for op in ops) or len(ops) != len(matrix):
+        if not isinstance(ops, (list, tuple)) or not all(isinstance(op, str) for op in ops) or len(ops) != len(matrix):
             raise InputError(f"nasbench101: 'ops' must name one operation for each of the {len(matrix)} vertices")
-        if not np.isin(matrix, (0, 1)).all():
+        if matrix.dtype.kind not in "iufb" or not np.isin(matrix, (0, 1)).all():
             raise InputError("nasbench101: 'matrix' must hold only 0 and 1")
         below = np.argwhere(np.tril(matrix))
         if len(below):
@@ -197,7 +201,3 @@ def _module_hash(matrix: Matrix, labels: List[int]) -> str:
 
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode()).hexdigest()
-
-
-def _excerpt(text: str, position: int) -> str:
-    return f"'{text[max(0, position - 12) : position]}>>>{text[position : position + 12]}'"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
+from naslib_gennas import reading
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.language_model import WordModel
 from naslib_gennas.networks.recurrent import INPUT, NEW, PREVIOUS, Node, RecurrentNetwork, state_number
@@ -43,6 +44,9 @@ class RecurrentSize:
     embedding: int
     hidden: int
     layers: int
+
+
+_MOST_NODES = 200  # of a recipe; the benchmark's have up to about 30
 
 
 @search_space("nasbenchnlp", also=["nlp"])
@@ -82,12 +86,11 @@ class NasBenchNLP(SearchSpace[Recipe]):
             elif len(text) == 3:
                 text = _from_compact(text)
         if isinstance(text, str):
-            try:
-                text = json.loads(text, object_pairs_hook=_once)
-            except json.JSONDecodeError as error:
-                raise InputError(f"nasbenchnlp: the recipe is not JSON: {error}; one looks like {_EXAMPLE}") from None
+            text = reading.from_json(text, "nasbenchnlp", _EXAMPLE)
         if not isinstance(text, Mapping) or not text:
             raise InputError(f"nasbenchnlp: {_short(text)} is not a recipe; one looks like {_EXAMPLE}")
+        if len(text) > _MOST_NODES:
+            raise InputError(f"nasbenchnlp: the recipe has {len(text)} nodes; it takes at most {_MOST_NODES}")
         return _checked([_node(str(name), content) for name, content in text.items()])
 
     def format(self, arch: Recipe) -> str:
@@ -131,7 +134,7 @@ def _node(name: str, content: Any) -> Node:
     if not isinstance(content, Mapping) or not {"op", "input"} <= set(content):
         raise InputError(f'{where} must hold "op" and "input", as in {{"op": "linear", "input": ["x", "h_prev_0"]}}')
     op, inputs = content["op"], content["input"]
-    if op not in OPERATIONS:
+    if not isinstance(op, str) or op not in OPERATIONS:
         raise InputError(f"{where} has the unknown operation '{op}'{suggest(str(op), OPERATIONS)}")
     if not isinstance(inputs, (list, tuple)) or not all(isinstance(name, str) for name in inputs):
         raise InputError(f'{where}: "input" is {_short(inputs)}; it takes a list of names of nodes')
@@ -191,16 +194,6 @@ def _cycle(nodes: Mapping[str, Node]) -> List[str]:
     return loop[::-1]
 
 
-def _once(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
-    """A JSON object as a mapping; a name that comes twice would silently lose a node."""
-    names: Set[str] = set()
-    for name, _ in pairs:
-        if name in names:
-            raise InputError(f"nasbenchnlp: '{name}' is in the recipe twice")
-        names.add(name)
-    return dict(pairs)
-
-
 def _from_compact(content: Sequence[Any]) -> Dict[str, Any]:
     """The recipe of NASLib's encoding: edges between numbers, an operation's number each, the hidden states' numbers.
 
@@ -217,7 +210,7 @@ def _from_compact(content: Sequence[Any]) -> Dict[str, Any]:
         for source, target in edges:
             reads[target].append(names[source])
         return {names[index]: {"op": order[operations[index]], "input": inputs} for index, inputs in reads.items()}
-    except (TypeError, ValueError, KeyError, IndexError):
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError):
         raise InputError(f"nasbenchnlp: {_short(content)} is not (edges, operations, hidden states)") from None
 
 

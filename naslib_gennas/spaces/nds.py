@@ -7,16 +7,18 @@ as JSON. The records state width and depth, so that both are part of the archite
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional
 
+from naslib_gennas import reading
 from naslib_gennas.errors import InputError
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.spaces.space import SearchSpace
 
 #: Widths are stated for networks of 16 channels, depths for the 20 cells that the cell spaces' networks usually have.
 USUAL_CHANNELS = 16
+#: Of any number in a record: a network with more of anything fits into no memory.
+LARGEST = 100_000
 USUAL_DEPTH = 20
 #: What NDS bounds the networks that it draws for ImageNet by: one of the two is kept, parameters or multiply-adds.
 IMAGENET_PARAMETERS, IMAGENET_OPERATIONS = 6.0e6, 0.6e9
@@ -60,10 +62,7 @@ class Nds(SearchSpace[Any]):
 def read_net(content: Any, where: str, notation: str) -> Mapping[str, Any]:
     """The ``net`` of a record, of its ``net`` or of either as JSON."""
     if isinstance(content, str):
-        try:
-            content = json.loads(content)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{where}: not JSON at character {error.pos}; one looks like {notation}") from None
+        content = reading.from_json(content, where, notation)
     if isinstance(content, Mapping) and isinstance(content.get("net"), Mapping):
         content = content["net"]
     if not isinstance(content, Mapping):
@@ -72,7 +71,7 @@ def read_net(content: Any, where: str, notation: str) -> Mapping[str, Any]:
 
 
 def whole(net: Mapping[str, Any], key: str, least: int, where: str) -> int:
-    value = net.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(f"{where}: '{key}' is {value!r}; it takes a whole number from {least} up")
+    value: Any = net.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= LARGEST:
+        raise InputError(f"{where}: '{key}' is {value!r}; it takes a whole number from {least} to {LARGEST}")
     return value

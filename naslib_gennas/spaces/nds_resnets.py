@@ -14,7 +14,7 @@ from torch import nn
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.anynet import BLOCKS, AnyNetwork, StagePlan, complexity
 from naslib_gennas.networks.classifier import Classifier
-from naslib_gennas.spaces.nds import IMAGENET_OPERATIONS, IMAGENET_PARAMETERS, Nds, Shrink, read_net
+from naslib_gennas.spaces.nds import IMAGENET_OPERATIONS, IMAGENET_PARAMETERS, LARGEST, Nds, Shrink, read_net
 from naslib_gennas.spaces.registry import search_space
 
 CIFAR_PARAMETERS, CIFAR_OPERATIONS = 0.856e6, 0.129e9
@@ -129,7 +129,7 @@ class NdsFamily(Nds):
         if "block_type" not in net:
             kind = " (this is one of a cell space)" if "genotype" in net else ""
             raise InputError(f"{self.name}: the record has no 'block_type'{kind}; one looks like {self.notation}")
-        if net["block_type"] not in BLOCKS:
+        if not isinstance(net["block_type"], str) or net["block_type"] not in BLOCKS:
             raise InputError(f"{self.name}: unknown 'block_type' {net['block_type']!r}{suggest(self.block, BLOCKS)}")
         if net["block_type"] != self.block:
             raise InputError(f"{self.name}: 'block_type' is {net['block_type']!r}; this space has '{self.block}'")
@@ -279,9 +279,9 @@ def _stages(net: Mapping[str, Any], where: str, block: str) -> Tuple[StagePlan, 
 def _numbers(net: Mapping[str, Any], key: str, where: str) -> List[float]:
     values = net.get(key, None if key in ("ds", "ws", "ss") else [])
     if not isinstance(values, (list, tuple)) or not all(_is_number(value) for value in values):
-        raise InputError(f"{where}: '{key}' is {values!r}; it takes a list of numbers, one a stage")
+        raise InputError(f"{where}: '{key}' is {values!r}; it takes a list of numbers from 0 up, one a stage")
     return list(values)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= LARGEST
