@@ -138,7 +138,8 @@ def _array(path: Path, images: int, resolution: int) -> torch.Tensor:
         raise InputError(
             f"input batch file '{path}' has shape {array.shape}; it takes (at least {images}, 3, height, height)"
         )
-    batch = torch.from_numpy(array[:images].astype(np.float32))
+    with np.errstate(over="ignore"):  # too large for float32: refused next
+        batch = torch.from_numpy(array[:images].astype(np.float32))
     if not bool(torch.isfinite(batch).all()):
         raise InputError(f"input batch file '{path}' holds numbers that are not finite")
     return _resized(batch, resolution)
