@@ -22,7 +22,7 @@ from naslib_gennas.proxies import aggregation
 from naslib_gennas.scoring.store import Store
 from naslib_gennas.studies import comparison, report
 from naslib_gennas.studies.comparison import Column, Comparison, compare
-from naslib_gennas.truth import metrics
+from naslib_gennas.truth import metrics, sampling, significance
 from naslib_gennas.truth.metrics import Estimate
 
 FAST = {"cells": 1, "channels": 4, "images": 4, "resolution": 8, "steps": 2}
@@ -363,3 +363,28 @@ def test_the_command(truth: Path, tmp_path: Path) -> None:
     assert "cannot score nasbench201" in done.stderr and (tmp_path / "run" / "report.html").is_file()
     wrong = CliRunner().invoke(app, [*common, "--proxies", "params,sinflow"])
     assert wrong.exit_code == 2 and "did you mean 'synflow'" in wrong.stderr and "Traceback" not in wrong.stderr
+
+
+def test_significance_is_corrected_for_how_many_proxies_there_are(truth: Path) -> None:
+    result = compare(SPACE, ["params", "flops", "l2_norm", "naswot"], 30, truth=truth, profile=FAST, workers=1)
+    differences = [column.difference for column in result.columns[1:]]
+    assert [column.p for column in result.columns[1:]] == significance.holm([one.p for one in differences])
+    for column in result.columns[1:]:
+        assert column.significant is (column.p < 0.05) and column.p >= column.difference.p
+    assert [row["p_holm"] for row in report.rows(result)] == [None, *(column.p for column in result.columns[1:])]
+
+
+def test_what_was_done_to_the_truth_is_said(tmp_path: Path) -> None:
+    drawn = list(sampling.draw(SPACE, 20, 0))
+    size = {SPACE.format(arch): -sum(operation == "nor_conv_3x3" for operation in arch) for arch in drawn}
+    path = tmp_path / "t.csv"
+    rows = [*size.items(), *list(size.items())[:2], (SPACE.format(drawn[0]), "broken")]
+    path.write_text("\n".join(["arch,fehler", *(f"{arch},{value}" for arch, value in rows)]), encoding="utf-8")
+    result = compare(SPACE, ["params", "flops"], truth=path, workers=1)
+    notes = report.notes(result)
+    for words in ("1 of 23 rows are no numbers", "2 of 20 architectures have repeated rows", "add --lower-is-better"):
+        assert sum(words in note for note in notes) == 1, notes
+    assert "--lower-is-better" not in report.command(result)
+    asked = compare(SPACE, ["params", "flops"], truth=path, workers=1, higher_is_better=False)
+    assert asked.columns[0].spearman.value == -result.columns[0].spearman.value
+    assert "--lower-is-better" in report.command(asked) and not any("add --" in note for note in report.notes(asked))

@@ -225,3 +225,16 @@ def test_installed_truth_is_used_by_default():
         pytest.skip("the extra demo is not installed")
     result = ranking.rank(SPACE, SIZE, 5, workers=1)
     assert result.truth["name"].startswith("analog-nasbench") and result.truth["matched"] == 5
+
+
+def test_a_direction_that_was_only_assumed_is_doubted(tmp_path):
+    drawn = [SPACE.format(arch) for arch in sampling.draw(SPACE, 20, 0)]
+    convolutions = [(arch, 9 * arch.count("conv_3x3~") + arch.count("conv_1x1~")) for arch in drawn]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["arch,x,wer", *(f"{arch},{-n},{-n}" for arch, n in convolutions)]), encoding="utf-8")
+    doubted = ranking.rank(SPACE, SIZE, truth=f"{path}:x", workers=1)
+    assert doubted.spearman.value < -0.5 and "add --lower-is-better" in doubted.to_json()["truth"]["remarks"][-1]
+    asked = ranking.rank(SPACE, SIZE, truth=f"{path}:x", workers=1, higher_is_better=False)
+    named = ranking.rank(SPACE, SIZE, truth=f"{path}:wer", workers=1)
+    for result in (asked, named):
+        assert result.truth["remarks"] == [] and result.spearman.value == -doubted.spearman.value

@@ -80,7 +80,8 @@ def _print(console: Console, result: Any) -> None:
         + (
             ""
             if result.truth is None
-            else f"; truth {escape(str(result.truth['name']))}, {result.truth['matched']} known"
+            else f"; truth {escape(result.truth['name'])} ({escape(result.truth['direction'])}), "
+            f"{result.truth['matched']} known"
         )
     )
     rows = [report.heads(result)]

@@ -128,6 +128,14 @@ def print_columns(console: Console, *rows: Sequence[str]) -> None:
         console.print(line, markup=False, style="bold" if index == 0 else None)
 
 
+def print_labels(console: Console, labels: Any) -> None:
+    """Which labels they are, and what is to be known of the table that they are from."""
+    better, *remarks = labels.about or ("higher is better",)
+    console.print(f"Labels: {escape(labels.name)} ({escape(better)})")
+    for remark in remarks:
+        console.print(f"  {escape(remark)}")
+
+
 def print_truth(console: Console, truth: Mapping[str, Any], matched: str = "") -> None:
     """Which ground truth it is, which values are better and how that was decided, and what was done to its rows.
 

@@ -20,7 +20,7 @@ from naslib_gennas.cli.options import (
     SpaceName,
     Tournament,
 )
-from naslib_gennas.cli.printing import Output, print_columns, progress_bar, written
+from naslib_gennas.cli.printing import Output, print_columns, print_truth, progress_bar, written
 
 
 def search(
@@ -152,6 +152,8 @@ def _print(console: Console, found: Any) -> None:
             wall = f"{course['wall_seconds']:.1f}"
             rows.append((name, str(course["evaluations"]), wall, rounded(best["score"]), *known))
     print_columns(console, *rows)
+    if found.truth is not None:
+        print_truth(console, found.truth.to_json())
     if found.resumed:
         console.print(f"{found.resumed} of the evaluations were done by an earlier run")
     if found.course.finalists:

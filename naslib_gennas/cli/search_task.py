@@ -20,7 +20,7 @@ from naslib_gennas.cli.options import (
     Tournament,
     TruthTable,
 )
-from naslib_gennas.cli.printing import print_columns, progress_bar, written
+from naslib_gennas.cli.printing import print_columns, print_labels, progress_bar, written
 
 
 def search_task(
@@ -72,6 +72,8 @@ def search_task(
         scoring["seed"],
         options.direction(lower_is_better, higher_is_better),
     )
+    for asked in filter(None, (known, others)):
+        print_labels(output.console, asked)
     total = evaluations or (None if budget else task_search.USUAL_EVALUATIONS)
     with progress_bar(output.console, f"Searching a task for {space}", total) as advance:
 

@@ -28,8 +28,8 @@ from naslib_gennas.scoring.engine import Record
 from naslib_gennas.scoring.store import Store
 from naslib_gennas.spaces.space import SearchSpace
 from naslib_gennas.studies import ranking
-from naslib_gennas.truth import metrics
-from naslib_gennas.truth.metrics import Estimate
+from naslib_gennas.truth import metrics, significance
+from naslib_gennas.truth.metrics import Difference, Estimate
 from naslib_gennas.truth.table import Truth
 
 #: The proxies that are compared where none are named, by kind of search space.
@@ -56,6 +56,7 @@ class Column:
         not_ok: how many scores have which status other than "ok", and `reasons` the commonest reason of each.
         spearman, kendall, retrieval: agreement with the truth; None without truth or scores.
         difference: Spearman's rho less that of the first proxy, paired bootstrap; None for the first itself.
+        p: the p-value of that difference, Holm-corrected over all proxies of the comparison; None without one.
         problem: why it cannot score the space; empty where it can.
     """
 
@@ -68,7 +69,8 @@ class Column:
     spearman: Optional[Estimate] = None
     kendall: Optional[Estimate] = None
     retrieval: Optional[Estimate] = None
-    difference: Optional[Estimate] = None
+    difference: Optional[Difference] = None
+    p: Optional[float] = None
     problem: str = ""
 
     @property
@@ -86,10 +88,8 @@ class Column:
 
     @property
     def significant(self) -> Optional[bool]:
-        """Whether the 95% interval of the difference to the first proxy leaves out 0."""
-        if self.difference is None or math.isnan(self.difference.low):
-            return None
-        return self.difference.low > 0 or self.difference.high < 0
+        """Whether the difference to the first proxy is more than chance explains: `p` is below 0.05."""
+        return None if self.p is None else self.p < significance.LEVEL
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ def compare(
         columns = [_finish(name, what, scored, inputs) for name, what in asked.items()]
         columns += [scored[name] for name in rivals if name in scored]
         done = _judge([column for column in columns if column is not None], values, table, top_percent, seed)
-        facts = None if table is None else {**table.to_json(), "matched": sum(value is not None for value in values)}
+        facts = None if table is None else _facts(table, done, values)
         return Comparison(
             found.name,
             texts,
@@ -399,7 +399,19 @@ def _judge(
                 difference=gap,
             )
         judged.append(column)
-    return judged
+    raw = [math.nan if column.difference is None else column.difference.p for column in judged]
+    return [
+        column if math.isnan(p) else dataclasses.replace(column, p=p)
+        for column, p in zip(judged, significance.holm(raw))
+    ]
+
+
+def _facts(table: Truth, columns: Sequence[Column], values: Sequence[Optional[float]]) -> Dict[str, Any]:
+    """What a comparison says of its truth; that its direction looks wrong where most proxies say so."""
+    facts = {**table.to_json(), "matched": sum(value is not None for value in values)}
+    rhos = [_rho(column) for column in columns if not math.isnan(_rho(column))]
+    doubt = table.doubt(float(np.median(rhos))) if rhos else ""
+    return {**facts, "remarks": [*facts["remarks"], *filter(None, [doubt])]}
 
 
 def _agreement(columns: Sequence[Column]) -> Tuple[Tuple[float, ...], ...]:
@@ -423,5 +435,5 @@ def _plain(column: Column) -> Dict[str, Any]:
     for key in ("spearman", "kendall", "retrieval", "difference"):
         estimate = getattr(column, key)
         content[key] = None if estimate is None else estimate.to_json()
-    content["significant"] = column.significant
+    content["p"], content["significant"] = column.p, column.significant
     return content

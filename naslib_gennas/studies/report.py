@@ -33,6 +33,7 @@ ESTIMATES = ("spearman", "kendall", "retrieval", "difference")
 COLUMNS = (
     "proxy",
     *(f"{name}{part}" for name in ESTIMATES for part in ("", "_low", "_high")),
+    "p_holm",
     "significant",
     "core_seconds",
     "not_ok",
@@ -74,7 +75,7 @@ def rows(comparison: Comparison) -> List[Dict[str, Any]]:
             for part, attribute in (("", "value"), ("_low", "low"), ("_high", "high")):
                 number = None if estimate is None else getattr(estimate, attribute)
                 row[f"{name}{part}"] = None if number is None or math.isnan(number) else number
-        row["significant"] = column.significant
+        row["p_holm"], row["significant"] = column.p, column.significant
         row["core_seconds"] = None if math.isnan(column.seconds) else column.seconds
         row["not_ok"] = sum(column.not_ok.values())
         row["problem"] = column.problem
@@ -120,6 +121,8 @@ def notes(comparison: Comparison) -> List[str]:
         found.append("The run was stopped: proxies that were not done are left out.")
     if comparison.truth is not None and known < FEW:
         found.append(f"Only {known} architectures have a true value: the intervals say little.")
+    if comparison.truth is not None:
+        found += [f"{remark[0].upper()}{remark[1:]}." for remark in comparison.truth.get("remarks", ())]
     for column in comparison.columns:
         for status, count in column.not_ok.items():
             if status in ("failed", "diverged"):
@@ -134,6 +137,8 @@ def command(comparison: Comparison) -> str:
     parts += ["--seed", str(comparison.seed)]
     if comparison.truth is not None:
         parts += ["--truth", str(comparison.truth["name"])]
+        if comparison.truth.get("decided") == "asked":
+            parts.append("--higher-is-better" if comparison.truth["higher_is_better"] else "--lower-is-better")
     if comparison.inputs is not None:
         parts += ["--inputs", comparison.inputs]
     if any(column.name.startswith("naslib:") for column in comparison.columns):
@@ -147,7 +152,10 @@ def render(comparison: Comparison) -> str:
 
     template = (resources.files("naslib_gennas") / "data" / "comparison.html").read_text(encoding="utf-8")
     truth = comparison.truth
-    known = "" if truth is None else f"; truth {truth['name']}, which has {truth['matched']} of them"
+    known = ""
+    if truth is not None:
+        better = truth.get("direction") or f"{'higher' if truth['higher_is_better'] else 'lower'} is better"
+        known = f"; truth {truth['name']} ({better}), which has {truth['matched']} of them"
     return (
         Environment(autoescape=select_autoescape(default_for_string=True), trim_blocks=False)
         .from_string(template)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -24,17 +24,24 @@ FEWEST = 5
 
 @dataclass(frozen=True)
 class Labels:
-    """A few architectures and their true values, higher is better; make them with `read` or `draw`."""
+    """A few architectures and their true values, higher is better; make them with `read` or `draw`.
+
+    Attributes:
+        about: what a reader should know of the table that they are from: which of its values are better and how that
+            was decided, then `Truth.remarks`; empty without a table.
+    """
 
     name: str
     archs: Tuple[str, ...]
     values: Tuple[float, ...]
+    about: Tuple[str, ...] = ()
 
     def ordered(self) -> Labels:
         """Best, worst, second best, second worst, ...: the order that shows soonest that a task is hopeless."""
         down = sorted(range(len(self.values)), key=lambda i: (-self.values[i], self.archs[i]))
         order = [down[i // 2] if i % 2 == 0 else down[-1 - i // 2] for i in range(len(down))]
-        return Labels(self.name, tuple(self.archs[i] for i in order), tuple(self.values[i] for i in order))
+        archs, values = tuple(self.archs[i] for i in order), tuple(self.values[i] for i in order)
+        return replace(self, archs=archs, values=values)
 
 
 def read(
@@ -53,12 +60,13 @@ def read(
     """
     if isinstance(spec, Labels):
         return spec
+    about: Tuple[str, ...] = ()
     if isinstance(spec, Mapping):
         name, sign, rows = "labels", 1.0, list(spec.items())
     else:
         table = load(spec, space, higher_is_better)
         name, sign = f"labels '{table.name}'", 1.0 if table.higher_is_better else -1.0
-        rows = list(table.texts.items())
+        rows, about = list(table.texts.items()), _about(table)
         _check_rows(spec, table, space)
         if table.skipped:
             raise InputError(f"{name}: {table.skipped} rows have no finite number or no architecture of {space.name}")
@@ -77,7 +85,7 @@ def read(
         raise InputError(f"{name}: {len(values)} architectures; at least {FEWEST} are needed, 20 are usual")
     if len(set(values)) == 1:
         raise InputError(f"{name}: all {len(values)} values are {values[0]:g}; there is nothing to order")
-    return Labels(name, tuple(archs.values()), tuple(values))
+    return Labels(name, tuple(archs.values()), tuple(values), about)
 
 
 def choose(
@@ -149,7 +157,11 @@ def draw(table: Truth, space: SearchSpace[Any], n: int, seed: int, without: Sequ
             values.append(table.better(value))
     if len(archs) < n:
         raise InputError(f"truth '{table.name}' has only {len(archs)} architectures to draw; {n} were asked for")
-    return Labels(f"{n} of {table.name}", tuple(archs), tuple(values))
+    return Labels(f"{n} of {table.name}", tuple(archs), tuple(values), _about(table))
+
+
+def _about(table: Truth) -> Tuple[str, ...]:
+    return (str(table.direction), *table.remarks)
 
 
 def rho(scores: Sequence[float], truth: Sequence[float]) -> float:

@@ -147,7 +147,7 @@ def difference(
         return Difference(value, math.nan, math.nan)
     low, high = np.quantile(found, (0.025, 0.975))
     fewer = min(np.count_nonzero(found <= 0), np.count_nonzero(found >= 0))
-    return Difference(value, float(low), float(high), min(1.0, 2 * (fewer + 1) / (len(found) + 1)))
+    return Difference(value, float(low), float(high), min(1.0, 2 * (int(fewer) + 1) / (len(found) + 1)))
 
 
 def _perfect(found: Estimate, scores: Sequence[float], bound: Callable[[float], float]) -> Estimate:

@@ -11,7 +11,6 @@ import csv
 import gzip
 import io
 import json
-import math
 import os
 import statistics
 from dataclasses import dataclass
@@ -128,12 +127,12 @@ def _sources(folder: Path) -> Dict[str, Path]:
 
 def _records(path: Path) -> List[Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
         raise InputError(
             f"NDS file '{path.name}' is cut off or damaged at character {error.pos}: download it again"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"NDS file '{path.name}' cannot be read: {' '.join(str(error).split())}") from None
     if isinstance(content, Mapping):
         parts = [content[key] for key in ("top", "mid") if key in content]
@@ -185,9 +184,7 @@ def _check_label(path: Path, space: str, nets: List[Any], errors: List[float]) -
 
 
 def _is_error(value: Any) -> bool:
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and 0 <= value <= 100
-    )
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 100
 
 
 def _write(path: Path, rows: List[Tuple[Any, ...]]) -> None:

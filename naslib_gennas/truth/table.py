@@ -116,6 +116,7 @@ class Truth:
             "column": self.column,
             "higher_is_better": self.higher_is_better,
             "direction": str(self.direction),
+            "decided": self.decided,
             "architectures": len(self.texts) or len(self.keys),
             "repeated": self.repeated,
             "skipped": self.skipped,
