@@ -291,6 +291,10 @@ def damaged(change: str) -> str:
         rows[1]["test_ep_top1"] = []
     elif change == "errors above 100":
         rows[1]["test_ep_top1"] = [912.0]
+    elif change == "huge errors":
+        rows[1]["test_ep_top1"] = [10**400]
+    elif change == "nested":
+        return "[" * 100_000
     elif change == "no width":
         del rows[1]["net"]["width"]
     elif change == "no list":
@@ -309,6 +313,8 @@ def damaged(change: str) -> str:
         ("no net", ["record 1", "'net'"]),
         ("no errors", ["record 1", "test_ep_top1"]),
         ("errors above 100", ["record 1", "percent"]),
+        ("huge errors", ["record 1", "percent"]),
+        ("nested", ["cannot be read"]),
         ("no width", ["record 1", "'width'"]),
         ("no list", ["'top' and 'mid'"]),
     ],
