@@ -7,28 +7,24 @@ import io
 import json
 import math
 import platform
+import re
 import shlex
 import warnings
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 
-import numpy as np
 import torch
 
 from naslib_gennas import __version__, files
 from naslib_gennas.errors import InputError
-from naslib_gennas.proxies import aggregation
-from naslib_gennas.studies import plots
+from naslib_gennas.studies import citations, comparison_figures, plots
 from naslib_gennas.studies.comparison import FEW, Column, Comparison
 from naslib_gennas.truth.metrics import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BEST = "#1f6fb4"
-#: With more proxies than this, most points of the cost plot have the number of their row for a name.
-NAMED = 10
 ESTIMATES = ("spearman", "kendall", "retrieval", "difference")
 COLUMNS = (
     "proxy",
@@ -42,7 +38,10 @@ COLUMNS = (
 
 
 def write(comparison: Comparison, folder: Union[str, Path]) -> Path:
-    """Write report.html, result.json, table.csv and scores.csv into a folder, which is made where it is not there.
+    """Write a comparison into a folder, which is made where it is not there.
+
+    report.html, result.json, table.csv and scores.csv; for a paper: table.tex (booktabs), citations.bib (what the
+    proxies come from) and all figures as SVG and PDF.
 
     A full disk loses these files, not the scores: a warning says so.
 
@@ -60,6 +59,9 @@ def write(comparison: Comparison, folder: Union[str, Path]) -> Path:
             for i, (arch, value) in enumerate(zip(comparison.architectures, comparison.values)):
                 file.write({"arch": arch, "truth": value, **{column.name: column.scores[i] for column in scored}})
         (place / "report.html").write_text(render(comparison), encoding="utf-8")
+        (place / "table.tex").write_text(latex(comparison), encoding="utf-8")
+        (place / "citations.bib").write_text(citations.bibtex([column.name for column in comparison.columns]))
+        _write_figures(comparison, files.folder(place / "figures"))
     except (OSError, InputError) as error:
         warnings.warn(f"the results in '{place}' are not complete: {error}", RuntimeWarning, stacklevel=2)
     return place
@@ -113,6 +115,51 @@ def cells(comparison: Comparison, column: Column) -> List[Tuple[str, str]]:
     return found
 
 
+def latex(comparison: Comparison) -> str:
+    """The table for a paper: needs the package booktabs. Intervals are small, beside their values."""
+    table = [[_tex(head) for head in heads(comparison)]]
+    for column in comparison.columns:
+        if column.problem:
+            table.append([_tex(column.name), *["--"] * (len(table[0]) - 1)])
+            continue
+        found = [
+            _tex(value) + (rf" {{\scriptsize {_tex(span)}}}" if span else "")
+            for value, span in cells(comparison, column)
+        ]
+        table.append([_tex(column.name), *found])
+    first, *others = [" & ".join(row) + r" \\" for row in table]
+    columns = "l" + "r" * (len(table[0]) - 1)
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            first,
+            r"\midrule",
+            *others,
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def _tex(text: str) -> str:
+    """A text as LaTeX has to write it."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special.update({sign: rf"\{sign}" for sign in "&%$#_{}"})
+    return "".join(special.get(sign, sign) for sign in text)
+
+
+def _write_figures(comparison: Comparison, folder: Path) -> None:
+    """The figures as SVG and PDF: cost, and the ranks of each proxy."""
+    cost = comparison_figures.cost(comparison)
+    made = [("cost", cost)] if cost is not None else []
+    for name, figure in [*made, *comparison_figures.scatters(comparison)]:
+        file = re.sub(r"[^\w.+-]+", "-", name).strip(".-")[:80] or "proxy"
+        for ending in ("svg", "pdf"):
+            plots.save(figure, folder / f"{file}.{ending}")
+
+
 def notes(comparison: Comparison) -> List[str]:
     """What a reader should know before the numbers."""
     found = []
@@ -151,7 +198,7 @@ def render(comparison: Comparison) -> str:
     from jinja2 import Environment, select_autoescape
 
     template = (resources.files("naslib_gennas") / "data" / "comparison.html").read_text(encoding="utf-8")
-    truth = comparison.truth
+    truth, cost = comparison.truth, comparison_figures.cost(comparison)
     known = ""
     if truth is not None:
         better = truth.get("direction") or f"{'higher' if truth['higher_is_better'] else 'lower'} is better"
@@ -165,7 +212,7 @@ def render(comparison: Comparison) -> str:
             f"{comparison.inputs or 'as each proxy usually has them'}{known}.",
             notes=notes(comparison),
             heads=heads(comparison),
-            numbered=len(comparison.columns) > NAMED,
+            numbered=cost is not None,  # a point without room for its name has its number
             rows=[
                 {
                     "proxy": column.name,
@@ -175,8 +222,10 @@ def render(comparison: Comparison) -> str:
                 }
                 for column in comparison.columns
             ],
-            cost_figure=_cost_figure(comparison),
-            scatters=_scatters(comparison),
+            cost_figure="" if cost is None else _inline(cost),
+            scatters=[
+                {"name": name, "source": _inline(made)} for name, made in comparison_figures.scatters(comparison)
+            ],
             matrix_names=[column.name for column in comparison.columns],
             matrix=[
                 {"name": column.name, "cells": [_cell(value) for value in line]}
@@ -204,99 +253,6 @@ def _cell(value: float) -> Dict[str, str]:
     shade = abs(value) * 0.55
     colour = f"rgba(31, 111, 180, {shade:.2f})" if value >= 0 else f"rgba(200, 60, 50, {shade:.2f})"
     return {"text": f"{value:.2f}", "colour": colour}
-
-
-def _scatters(comparison: Comparison) -> List[Dict[str, str]]:
-    """Ranks by score against ranks by truth, a figure a proxy."""
-    if comparison.truth is None:
-        return []
-    known = [index for index, value in enumerate(comparison.values) if value is not None]
-    sign = 1.0 if comparison.truth["higher_is_better"] else -1.0
-    truth = aggregation.ranks([sign * value for value in comparison.values if value is not None])
-    found = []
-    for column in comparison.columns:
-        if not column.scored or not known:
-            continue
-        scores = np.array([column.scores[index] for index in known])
-        made, axes = plots.figure(3.6, 3.0)
-        axis, ranked, finite = axes[0, 0], aggregation.ranks(scores), np.isfinite(scores)
-        axis.scatter(ranked[finite], truth[finite], s=12, alpha=0.6, linewidths=0, color=BEST)
-        axis.scatter(ranked[~finite], truth[~finite], s=14, facecolors="none", edgecolors="#c83c32")
-        axis.set_xlabel("rank by score", fontsize=9)
-        axis.set_ylabel("rank by truth", fontsize=9)
-        axis.set_title(f"{_short(column.name)}\nrho {_text(column.spearman)}", fontsize=9)
-        axis.tick_params(labelsize=8)
-        axis.grid(alpha=0.3)
-        found.append({"name": column.name, "source": _inline(made)})
-    return found
-
-
-def _cost_figure(comparison: Comparison) -> str:
-    """Rho with its interval against core-seconds, the Pareto front drawn through; empty without truth."""
-    shown = [
-        (column, column.spearman)
-        for column in comparison.columns
-        if column.spearman is not None and not math.isnan(column.spearman.value) and column.seconds > 0
-    ]
-    if not shown:
-        return ""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    made, axes = plots.figure(5.0, 4.0)
-    axis = axes[0, 0]
-    axis.set_xscale("log")
-    for column, rho in shown:
-        colour = _colour(comparison, column)
-        axis.plot([column.seconds] * 2, [rho.low, rho.high], color=colour, linewidth=1, alpha=0.5)
-        axis.plot(column.seconds, rho.value, "o", color=colour, markersize=5)
-    front = sorted((column.seconds, rho.value) for column, rho in shown if column.name in comparison.front)
-    axis.step(*zip(*front), where="post", color=BEST, linewidth=1, linestyle="--")
-    axis.margins(x=0.1)
-    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.tick_params(labelsize=8)
-    axis.set_xlabel("core-seconds an architecture", fontsize=9)
-    axis.set_ylabel("Spearman rho, 95% interval", fontsize=9)
-    axis.grid(alpha=0.3, which="both")
-    made.canvas.draw()  # places the axes, which the labels go by
-    taken: List[Tuple[float, float, float, float]] = []
-    numbers = {column.name: str(number) for number, column in enumerate(comparison.columns, start=1)}
-    for column, rho in sorted(shown, key=lambda one: one[0].name not in comparison.front):
-        named = len(comparison.columns) <= NAMED or column.name in comparison.front
-        text = column.name if named else numbers[column.name]
-        _label(axis, text, (column.seconds, rho.value), _colour(comparison, column), taken)
-    return _inline(made)
-
-
-def _colour(comparison: Comparison, column: Column) -> str:
-    return BEST if column.name in comparison.front else "#5b6b7b"
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 22 else f"{name[:21]}…"
-
-
-def _label(
-    axis: Any, name: str, point: Tuple[float, float], colour: str, taken: List[Tuple[float, float, float, float]]
-) -> None:
-    """Write a name beside its point, inside the axes and on no other name where that can be had."""
-    text = _short(name)
-    x, y = axis.transData.transform(point)
-    frame = axis.get_window_extent()
-    width, height = 4.6 * len(text) * axis.figure.dpi / 72, 9 * axis.figure.dpi / 72
-    steps = [(side, place) for place in (0.35, -1.1, 1.4, -2.2, 2.5, -3.3) for side in (1, -1)]
-    boxes = [(x + (6 if side > 0 else -6 - width), y + place * height, side) for side, place in steps]
-    free = [
-        (left, low, side)
-        for left, low, side in boxes
-        if frame.x0 <= left and left + width <= frame.x1 and frame.y0 <= low and low + height <= frame.y1
-        if not any(left < x1 and x0 < left + width and low < y1 and y0 < low + height for x0, y0, x1, y1 in taken)
-    ]
-    left, low, side = (free or boxes)[0]
-    taken.append((left, low, left + width, low + height))
-    anchor = axis.transData.inverted().transform((left if side > 0 else left + width, low))
-    axis.text(*anchor, text, fontsize=8, color=colour, ha="left" if side > 0 else "right", va="bottom")
 
 
 def _inline(made: Figure) -> str:
