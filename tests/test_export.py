@@ -138,6 +138,8 @@ def test_a_space_of_ones_own_is_written_with_its_function_and_its_choices(empty_
     subprocess.run([sys.executable, "-I", "-c", ALONE, "model.py"], env=environment, check=True, timeout=300)
     assert torch.allclose(torch.load("model.py.outputs"), model(inputs), atol=1e-5)
     assert run("export", "mine.py:mine", arch, "--to", "seven.py", "--classes", 7).exit_code == 0
+    described = export.describe(spaces.get("mine.py:mine"), spaces.get("mine.py:mine").parse(arch), empty_folder)
+    assert described.command == f"gennas export mine.py:mine {empty_folder} --to model.py"
     assert "nn.Linear(6, classes, bias=True)" in (empty_folder / "seven.py").read_text(encoding="utf-8")
     shown = subprocess.run([sys.executable, "-I", "seven.py"], env=environment, capture_output=True, text=True)
     assert "output: (2, 7)" in shown.stdout, shown.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import logging
 import os
@@ -290,6 +291,16 @@ def describe(
         price = cost(space, model, resolution)
     picture = folder / "architecture.svg"
     _write(picture, drawing.draw(space, arch, model, [str(price)]).encode())
-    return Description(
-        price, picture, f"gennas export {shlex.quote(space.name)} {shlex.quote(str(folder))} --to model.py"
-    )
+    command = f"gennas export {shlex.quote(_spelled(space))} {shlex.quote(str(folder))} --to model.py"
+    return Description(price, picture, command)
+
+
+def _spelled(space: SearchSpace[Any]) -> str:
+    """What the command line calls a search space: its name, or FILE.py:NAME for one of the user's own."""
+    made = getattr(space, "function", type(space))
+    if space.name in spaces.names() or not hasattr(made, "__name__"):
+        return space.name
+    place = Path(inspect.getsourcefile(made) or "")
+    with contextlib.suppress(ValueError):
+        place = place.relative_to(Path.cwd())
+    return f"{place}:{made.__name__}"
