@@ -9,7 +9,7 @@ import pytest
 from test_comparison import column, comparison_of
 
 from naslib_gennas import proxies
-from naslib_gennas.studies import citations, comparison_figures, report
+from naslib_gennas.studies import citations, comparison_figures, plots, report
 
 
 def test_every_proxy_of_this_package_says_what_to_cite():
@@ -37,6 +37,11 @@ def test_a_folder_has_a_table_citations_and_figures_for_a_paper(tmp_path):
     assert "li2021gennas" in (folder / "citations.bib").read_text(encoding="utf-8")
     assert (folder / "figures" / "cost.svg").read_text(encoding="utf-8").startswith("<?xml")
     assert (folder / "figures" / "cost.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_picture_of_a_ranking_is_there_as_png_svg_and_pdf(tmp_path):
+    plots.scatter(tmp_path / "scatter.png", [1.0, 2.0, float("-inf")], [1.0, 3.0, 2.0])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scatter.pdf", "scatter.png", "scatter.svg"]
 
 
 @pytest.mark.parametrize("seed", range(3))

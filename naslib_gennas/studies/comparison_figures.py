@@ -14,8 +14,7 @@ from naslib_gennas.studies.comparison import Column, Comparison
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Blue and vermilion of Okabe and Ito, which the colour-blind tell apart; markers differ too, for prints in grey.
-FRONT, LAST, OTHER = "#0072b2", "#d55e00", "#555555"
+FRONT, LAST, OTHER = plots.BLUE, plots.VERMILION, plots.GREY
 #: With more proxies than this, most points of the cost plot have the number of their row for a name.
 NAMED = 10
 # Places for a name beside its point: how many heights of a line above it, and on which side.

@@ -39,8 +39,19 @@ def literal(made: Figure) -> None:
             text.set_parse_math(False)
 
 
-def save(made: Figure, path: Union[str, Path]) -> Path:
+#: Formats that a paper takes, beside the PNG of a run folder.
+FOR_PAPERS = (".svg", ".pdf")
+# Blue and vermilion of Okabe and Ito, which the colour-blind tell apart; markers differ too, for prints in grey.
+BLUE, VERMILION, GREY = "#0072b2", "#d55e00", "#555555"
+
+
+def save(made: Figure, path: Union[str, Path], also: Sequence[str] = ()) -> Path:
     """Write a figure; the file's ending chooses the format.
+
+    Args:
+        made: the figure.
+        path: the file.
+        also: endings of further files with the same name.
 
     Raises:
         InputError: an ending that is no picture format, or a file that cannot be written.
@@ -48,7 +59,8 @@ def save(made: Figure, path: Union[str, Path]) -> Path:
     path = Path(path)
     literal(made)
     try:
-        made.savefig(path, dpi=120)
+        for one in (path, *(path.with_suffix(ending) for ending in also)):
+            made.savefig(one, dpi=120)
     except ValueError as error:
         raise InputError(f"plot file '{path}': {error}") from None
     except OSError as error:
@@ -76,13 +88,13 @@ def scatter(
     x, y = np.asarray(scores, dtype=float), np.asarray(truth, dtype=float)
     finite = np.isfinite(x)
     values, ranks = axes[0]
-    values.scatter(x[finite], y[finite], s=18, alpha=0.7, linewidths=0, color="tab:blue")
+    values.scatter(x[finite], y[finite], s=18, alpha=0.7, linewidths=0, color=BLUE)
     values.set_xlabel(score_label)
     values.set_ylabel(truth_label)
-    ranks.scatter(rankdata(x)[finite], rankdata(y)[finite], s=18, alpha=0.7, linewidths=0, color="tab:blue")
+    ranks.scatter(rankdata(x)[finite], rankdata(y)[finite], s=18, alpha=0.7, linewidths=0, color=BLUE)
     ranks.set_xlabel(f"rank by {score_label}")
     ranks.set_ylabel(f"rank by {truth_label}")
-    last = {"s": 22, "facecolors": "none", "edgecolors": "tab:red", "label": "ranks last"}
+    last = {"s": 22, "facecolors": "none", "edgecolors": VERMILION, "marker": "s", "label": "ranks last"}
     if not finite.all():
         left = values.get_xlim()[0]
         values.scatter(np.full((~finite).sum(), left), y[~finite], **last)
@@ -91,7 +103,7 @@ def scatter(
     for axis in axes[0]:
         axis.grid(alpha=0.3)
     made.suptitle(title, fontsize=10)
-    return save(made, path)
+    return save(made, path, FOR_PAPERS)
 
 
 def plot_task(task: ProxyTask, path: Union[str, Path], size: int = 8, channels: int = 6, seed: int = 0) -> Path:
