@@ -145,6 +145,10 @@ def test_wrong_conditions_are_refused():
         parse("params<3M", resolution=0)
     with pytest.raises(InputError, match="unknown device 'gpu0'"):
         parse("latency<3ms", device="gpu0")
+    with pytest.raises(InputError, match="constraint 5 is no text; write it as params<5M"):
+        parse(5)
+    with pytest.raises(InputError, match="constraint 'params<5M': make it with constraints.parse"):
+        Constrained(SPACE, ["params<5M"])
     with pytest.raises(InputError, match="recurrent networks have no flops"):
         Constrained(spaces.get("nasbenchnlp"), [parse("flops<3M")])
 

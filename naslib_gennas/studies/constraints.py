@@ -132,6 +132,8 @@ def parse(
     Raises:
         InputError: another measure, comparison, bound, unit or condition.
     """
+    if not isinstance(text, str):
+        raise InputError(f"constraint {text!r} is no text; {USAGE}")
     left, comparison, right = _parts(text)
     measure = left.strip()
     if measure not in MEASURES and not user_code.split(measure)[1]:
@@ -190,17 +192,19 @@ class Constrained:
         self, space: SearchSpace[Any], constraints: Sequence[Constraint] = (), store: Optional[Store] = None
     ) -> None:
         self.space, self.constraints, self._store = space, tuple(constraints), store
+        for one in self.constraints:
+            if not isinstance(one, Constraint):
+                raise InputError(f"constraint {one!r}: make it with constraints.parse, such as parse('params<5M')")
+            if one.measure == "flops" and space.kind == "rnn":
+                raise InputError(
+                    f"{space.name}: recurrent networks have no flops of an image; constrain params or latency"
+                )
         order = [*MEASURES]
         # What is cheap to count decides first.
         self._ordered = sorted(
             self.constraints, key=lambda one: order.index(one.measure) if one.measure in order else len(order)
         )
         self._values: Dict[Tuple[Constraint, str], Measured] = {}
-        for one in self.constraints:
-            if one.measure == "flops" and space.kind == "rnn":
-                raise InputError(
-                    f"{space.name}: recurrent networks have no flops of an image; constrain params or latency"
-                )
 
     def measured(self, arch: Any) -> Dict[str, Measured]:
         """What each constraint's measure gives for an architecture, by measure."""
@@ -223,13 +227,15 @@ class Constrained:
         about = {"space": self.space.name, "settings": dict(self.space.settings), "arch": self.space.key(arch)}
         digest = hashlib.sha256(canonical({**about, **one.identity}).encode()).hexdigest()
         journal = f"measured {digest}"
-        if not self._store.journal(journal):
-            found = one.take(self.space, arch)
-            try:
-                self._store.append(journal, 0, found._asdict())
-            except InputError:  # another process was faster: its value counts for both
-                pass
-        return Measured(**self._store.journal(journal)[0])
+        kept = self._store.journal(journal)
+        if kept:
+            return Measured(**kept[0])
+        found = one.take(self.space, arch)
+        try:
+            self._store.append(journal, 0, found._asdict())
+        except InputError:  # another process was faster: its value counts for both
+            kept = self._store.journal(journal)
+        return Measured(**kept[0]) if kept else found
 
     def sample(self, rng: np.random.Generator) -> Any:
         """An architecture that meets the constraints.
