@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
+import itertools
 import sys
 import traceback
 import types
@@ -128,14 +129,14 @@ def beside(folder: Path) -> Iterator[None]:
             if name not in own and (top.is_dir() or top.with_suffix(".py").is_file()):
                 sys.modules.pop(name, None)
     sys.modules.update(own)
-    before = set(sys.modules)
+    last = next(reversed(sys.modules))
     sys.path.insert(0, str(folder))
     try:
         yield
     finally:
         with contextlib.suppress(ValueError):
             sys.path.remove(str(folder))
-        for name in set(sys.modules) - before:
+        for name in list(itertools.takewhile(lambda name: name != last, reversed(sys.modules))):
             module = sys.modules.get(name)
             if _lies_in(module, folder):
                 _BESIDE.setdefault(folder, {})[name] = cast(types.ModuleType, module)

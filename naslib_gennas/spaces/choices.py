@@ -34,7 +34,7 @@ class Options(ABC):
         """An answer that differs from one; there must be `several`."""
         while True:
             answer = self.draw(rng)
-            if to_json(answer) != to_json(than):
+            if _mark(answer) != _mark(than):
                 return answer
 
     @abstractmethod
@@ -72,9 +72,9 @@ class Categorical(Options):
         return self.values[self._index(answer)]
 
     def _index(self, answer: Any) -> int:
-        texts = [to_json(one) for one in self.written]
-        if to_json(answer) in texts:
-            return texts.index(to_json(answer))
+        texts = [_mark(one) for one in self.written]
+        if _mark(answer) in texts:
+            return texts.index(_mark(answer))
         numbers = [index for index, one in enumerate(self.written) if _is_number(one) and one == answer]
         if not numbers or not _is_number(answer):
             raise ValueError
@@ -168,10 +168,10 @@ class Choose:
         if not values:
             raise BadChoice(f"choice '{name}' has no options")
         written = tuple(_written(name, value) for value in values)
-        texts = [to_json(answer) for answer in written]
-        twice = [text for text in texts if texts.count(text) > 1]
+        marks = [_mark(answer) for answer in written]
+        twice = [answer for answer, mark in zip(written, marks) if marks.count(mark) > 1]
         if twice:
-            raise BadChoice(f"choice '{name}' has the option {twice[0]} twice")
+            raise BadChoice(f"choice '{name}' has the option {to_json(twice[0])} twice")
         return self._ask(name, Categorical(written, values))
 
     def suggest_int(self, name: str, low: int, high: int, step: int = 1, log: bool = False) -> int:
@@ -271,6 +271,11 @@ def _written(name: str, value: Any) -> Answer:
         f"choice '{name}' has an option of type {type(value).__name__}, which cannot be written down; choose among "
         "numbers, texts, lists of them, functions or classes"
     )
+
+
+def _mark(answer: Any) -> Any:
+    """Equal for answers that are written the same: 1, 1.0 and True are not."""
+    return (type(answer), answer) if isinstance(answer, (bool, int, float, str)) else to_json(answer)
 
 
 def to_json(answer: Any) -> str:

@@ -43,6 +43,7 @@ _FILLING = {
 }
 _MOVING = {"to", "cuda", "cpu", "xpu", "mps", "pin_memory"}
 _UNTOLD = {"__get__", "__set__", "_set_grad_enabled", "is_contiguous", "dim", "size", "numel", "__len__", "__repr__"}
+_SPECIAL = _FILLING | _MOVING | {getattr(factory, "__name__", "") for factory in _FACTORIES}
 _BUILT_IN = (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType)
 _BASE = set(vars(nn.Module())) - {"training"}
 _HOOKS = [name for name in vars(nn.Module()) if name.endswith("_hooks")]
@@ -63,20 +64,26 @@ class Weightless(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Optional[Dict[str, Any]] = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
-        first: Any = args[0] if args else kwargs.get("tensor")
-        weightless = isinstance(first, torch.Tensor) and first.is_meta
-        if name in _FILLING and weightless:
-            result = first
-        elif name in _MOVING and weightless:
-            dtypes = [value for value in (*args[1:], *kwargs.values()) if isinstance(value, torch.dtype)]
-            result = first.to(dtypes[0]) if dtypes else first
-        elif func in _FACTORIES:
-            result = func(*args, **{**kwargs, "device": "meta"})
+        # The common case first: networks make thousands of calls.
+        if name in _SPECIAL:
+            result = self._without_values(name, func, args, kwargs)
         else:
             result = func(*args, **kwargs)
         if self.calls is not None and name not in _UNTOLD:
             self._tell(name, args, kwargs, result)
         return result
+
+    def _without_values(self, name: str, func: Any, args: Any, kwargs: Dict[str, Any]) -> Any:
+        if func in _FACTORIES:
+            return func(*args, **{**kwargs, "device": "meta"})
+        first: Any = args[0] if args else kwargs.get("tensor")
+        if isinstance(first, torch.Tensor) and first.is_meta:
+            if name in _FILLING:
+                return first
+            if name in _MOVING:
+                dtypes = [value for value in (*args[1:], *kwargs.values()) if isinstance(value, torch.dtype)]
+                return first.to(dtypes[0]) if dtypes else first
+        return func(*args, **kwargs)
 
     def _tell(self, name: str, args: Any, kwargs: Dict[str, Any], result: Any) -> None:
         if not any(isinstance(value, torch.Tensor) and value.is_meta for value in (*args, *kwargs.values(), result)):
