@@ -187,7 +187,7 @@ def memory(arguments: argparse.Namespace) -> Dict[str, Any]:
     space = NaslibSpace("nasbench201", arguments.network)
     graph = space.fresh()
     table = {spec: float(i) for i, spec in enumerate(_distinct(space, arguments.count))}
-    benchmarks.answer_from(graph, table)
+    benchmarks.answer_from(space, graph, table)
     benchmark = benchmarks.Benchmark(space, graph, None, list(table))
     config: Any = argparse.Namespace(
         **{**predictors.DEFAULTS, "test_size": arguments.count, "train_size_single": 0, "test_data_file": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +15,14 @@ import torch
 from naslib_gennas import truth
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.plugin import compat
-from naslib_gennas.plugin.graph_space import NaslibSpace
+from naslib_gennas.plugin.graph_space import NaslibSpace, neighbour_macro
 from naslib_gennas.plugin.notations import Spec
 from naslib_gennas.plugin.taps import TABLE, names, row_of
 from naslib_gennas.regression import batches
+from naslib_gennas.truth import benchmark_files
+from naslib_gennas.truth.table import Truth
+
+logger = logging.getLogger(__name__)
 
 _DATASETS_201 = {
     "cifar10": "nb201_cifar10_full_training.pickle",
@@ -33,6 +38,14 @@ _FILES: Mapping[str, Sequence[str]] = {
     "nlp": ["nbnlp_v01", "nb_nlp.pickle"],
     "asr": ["nb-asr-info.pickle"],
 }
+
+# Data sets that a table may say it is of, as `_letters` writes them.
+_DATASETS = (
+    *("cifar10", "cifar100", "imagenet16120", "ninapro", "svhn", "imagenet", "ptb"),
+    *("classscene", "classobject", "jigsaw", "roomlayout", "segmentsemantic", "normal", "autoencoder"),
+)
+# Mutants that are drawn for one that the table has.
+_TRIES = 200
 
 # The modules of NASLib that hold the function which makes data loaders, under the name they took it by.
 _LOADER_HOLDERS = (
@@ -110,8 +123,8 @@ def load(name: str, dataset: str, table: str = "", network: str = "native") -> B
     graph = prototype(name, dataset)
     if table:
         space = NaslibSpace(graph, network)
-        accuracies = read_truth(table, space)
-        answer_from(graph, accuracies)
+        accuracies = read_truth(table, space, dataset)
+        answer_from(space, graph, accuracies)
         return Benchmark(space, graph, space.api, list(accuracies))
     api = dataset_api(name, dataset)
     return Benchmark(NaslibSpace(graph, network, api), graph, api)
@@ -136,24 +149,34 @@ def prototype(name: str, dataset: str) -> Any:
     return NaslibSpace(name).fresh()
 
 
-def dataset_api(name: str, dataset: str) -> Any:
-    """NASLib's API object of a benchmark; nothing is downloaded.
+def require_data(name: str, dataset: str) -> None:
+    """Refuse a benchmark whose data file is not where NASLib expects it.
 
     Raises:
-        InputError: a data file or package is absent.
+        InputError: it is absent; the message names it, its place, and what works without it.
     """
     compat.require_naslib()
-    from naslib import utils
-
-    wanted = [_DATASETS_201[dataset]] if name == "nasbench201" else _FILES.get(name, [])
+    wanted = [_DATASETS_201[dataset]] if name == "nasbench201" and dataset in _DATASETS_201 else _FILES.get(name, [])
     folder = compat.data_folder()
     assert folder is not None
     for file in wanted:
         if not (folder / file).exists():
             raise InputError(
                 f"{name} on {dataset} needs the benchmark data file {file}, which NASLib expects at {folder / file}: "
-                "get it as NASLib's README says, or name a table of accuracies in the config (truth: FILE.csv:COLUMN)"
+                "get it as NASLib's README says, or name a table of accuracies in the config (truth: FILE.csv:COLUMN) "
+                "of naslib_gennas.plugin.nas, .predictors or .zc"
             )
+
+
+def dataset_api(name: str, dataset: str) -> Any:
+    """NASLib's API object of a benchmark; nothing is downloaded.
+
+    Raises:
+        InputError: a data file or package is absent.
+    """
+    require_data(name, dataset)
+    from naslib import utils
+
     try:
         return utils.get_dataset_api(name, dataset)
     except NotImplementedError as error:
@@ -164,26 +187,63 @@ def dataset_api(name: str, dataset: str) -> Any:
         raise InputError(f"{name} on {dataset}: {' '.join(str(error).split()) or type(error).__name__}") from error
 
 
-def read_truth(text: str, space: NaslibSpace) -> Dict[Spec, float]:
+def read_truth(text: str, space: NaslibSpace, dataset: str = "") -> Dict[Spec, float]:
     """The accuracies of a table by NASLib's hash of their architecture.
 
+    Args:
+        text: the table, as ``--truth`` of the command line names it.
+        space: the search space.
+        dataset: what the accuracies are taken for; empty: whatever they are.
+
     Raises:
-        InputError: the table does not fit the space.
+        InputError: the table does not fit the space, or says that it is of another data set.
     """
     if space.row.from_native is None:
         known = sorted({row.name for row in TABLE if row.from_native is not None})
         raise InputError(f"truth '{text}': tables are read for {', '.join(known)}, not for {space.row.name}")
     own = space.own_space()
     table = truth.load(text, own)
+    measured = _dataset_of(table)
+    if dataset and measured is None:
+        logger.info("truth '%s' does not say on which data set; the config's '%s' is taken", text, dataset)
+    elif dataset and measured != _letters(dataset):
+        raise InputError(
+            f"truth '{text}': its column {table.column} is of {measured}, the config says dataset: {dataset}; set the "
+            "one that is meant, or name another column (truth: FILE:COLUMN)"
+        )
     return {space.row.from_native(own.parse(arch)): table.better(value) for arch, value in table.texts.items()}
 
 
-def answer_from(graph: Any, table: Mapping[Spec, float]) -> None:
-    """Make `graph`, and every clone of it, answer queries from `table` and sample from its architectures."""
+def _dataset_of(table: Truth) -> Optional[str]:
+    """The data set that a table's column or file is named after, in small letters and digits; None: none."""
+    if table.name.startswith(benchmark_files.ANALOG):  # NAS-Bench-201 trained anew on CIFAR-10
+        return "cifar10"
+    for text in (table.column, table.name):
+        found = [name for name in _DATASETS if name in _letters(text)]
+        if found:
+            return max(found, key=len)
+    return None
+
+
+def _letters(text: str) -> str:
+    return "".join(letter for letter in text.lower() if letter.isalnum())
+
+
+def answer_from(space: NaslibSpace, graph: Any, table: Mapping[Spec, float]) -> None:
+    """Make `graph`, its clones and their neighbours answer queries from `table`, sample from it and stay in it."""
+    cls = type(graph)
+    # The class keeps its name: the table of taps and NASLib's own code go by it.
+    methods = {**answers(space, cls, table), "__module__": cls.__module__}
+    graph.__class__ = type(cls.__name__, (cls,), methods)
+
+
+def answers(space: NaslibSpace, cls: Any, table: Mapping[Spec, float]) -> Dict[str, Any]:
+    """The methods with which graphs of a class of NASLib answer from a table of accuracies."""
     from naslib.search_spaces.core.query_metrics import Metric
 
-    cls = type(graph)
-    known = list(table)
+    known: List[Spec] = list(table)
+    mutate_theirs: Any = getattr(cls, "mutate", None)
+    neighbours_of: Any = getattr(cls, "get_nbhd", None)
 
     def query(
         self: Any,
@@ -206,11 +266,44 @@ def answer_from(graph: Any, table: Mapping[Spec, float]) -> None:
         return float("nan")
 
     def sample(self: Any, dataset_api: Any = None, load_labeled: bool = False) -> None:
-        self.set_spec(known[np.random.randint(len(known))])
+        space.set(self, known[np.random.randint(len(known))])
 
-    # The class keeps its name: the table of taps and NASLib's own code go by it.
-    methods = {"query": query, "sample_random_architecture": sample, "__module__": cls.__module__}
-    graph.__class__ = type(cls.__name__, (cls,), methods)
+    def mutate(self: Any, parent: Any, dataset_api: Any = None) -> None:
+        if getattr(self, "any_mutant", False):
+            mutate_theirs(self, parent, dataset_api=dataset_api)
+            return
+        spec = compat.plain(parent.get_hash())
+        # A graph with a network takes one architecture only.
+        light = space.light_graph()
+        for _ in range(_TRIES):
+            if space.row.name == "transbench101_macro":  # NASLib's own raises TypeError
+                child = neighbour_macro(spec, np.random.default_rng(np.random.randint(2**31)))
+            else:
+                mutate_theirs(light, parent, dataset_api=space.api if dataset_api is None else dataset_api)
+                child = compat.plain(light.get_hash())
+            if child in table:
+                space.set(self, child)
+                return
+        raise InputError(
+            f"the table of accuracies has none of {_TRIES} mutants of {spec}: optimizers that mutate need a table of "
+            "(nearly) the whole space; 'rs' and 'gennas_re' do not"
+        )
+
+    def neighbours(self: Any, dataset_api: Any = None) -> List[Any]:
+        models = [one for one in neighbours_of(self, dataset_api) if compat.plain(one.arch.get_hash()) in table]
+        if not models:
+            raise InputError(
+                f"the table of accuracies has no neighbour of {compat.plain(self.get_hash())}: local search needs a "
+                "table of (nearly) the whole space"
+            )
+        for model in models:  # NASLib makes them of the class that knows no table
+            model.arch.__class__ = type(self)
+        return models
+
+    methods: Dict[str, Any] = {"query": query, "sample_random_architecture": sample}
+    if neighbours_of is not None:
+        methods.update(mutate=mutate, get_nbhd=neighbours)
+    return methods
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import logging
 import sys
+import traceback
 import types
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,10 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from naslib_gennas.errors import InputError
 
+HOW_TO_GET_PACKAGES = "pip install '.[naslib]' in a checkout of naslib-gennas"
 HOW_TO_GET_NASLIB = (
     "NASLib is not on the import path: run `git clone -b Develop https://github.com/automl/NASLib`, then "
-    "`pip install 'naslib-gennas[naslib]'` and `export PYTHONPATH=$PWD/NASLib` (NASLib is on no package registry)"
+    f"{HOW_TO_GET_PACKAGES}, and `export PYTHONPATH=$PWD/NASLib` (NASLib is on no package registry)"
 )
 HOW_TO_GET_UNPACKAGED = "pip install --no-deps pybnn==0.0.5 tensorwatch==0.9.1"
 
@@ -147,6 +149,17 @@ def naslib_branch() -> Optional[str]:
     return head[len("ref: refs/heads/") :] if head.startswith("ref: refs/heads/") else head[:12]
 
 
+def blame(error: BaseException) -> str:
+    """What an exception says in one line, and the line of NASLib's code that it came from, if any."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".rstrip(": ")
+    path = naslib_path()
+    frames = [] if path is None else traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if path is not None and Path(frame.filename).is_relative_to(path)]
+    if not own or path is None:
+        return said
+    return f"{said} (in NASLib's {Path(own[-1].filename).relative_to(path.parent)}, line {own[-1].lineno})"
+
+
 def data_folder() -> Optional[Path]:
     """Where NASLib looks for its benchmark data files, or None without NASLib."""
     path = naslib_path()
@@ -235,4 +248,4 @@ def _how_to_get(error: ModuleNotFoundError) -> str:
         return f"NASLib needs '{name}': run `pip install 'setuptools<81'`"
     if name == "tkinter":
         return "NASLib needs 'tkinter', a part of Python that your system packages apart (python3-tk on Debian)"
-    return f"NASLib needs '{name}', which is not installed: run `pip install 'naslib-gennas[naslib]'`"
+    return f"NASLib needs '{name}', which is not installed: {HOW_TO_GET_PACKAGES}"

@@ -25,8 +25,9 @@ GENNAS_KEYS = {
 }
 
 
-#: Keys of ours that one runner reads for itself.
-OTHER_KEYS = ("gennas_task", "gennas_search_seconds")
+#: Keys of ours that single runners read for themselves.
+OTHER_KEYS = ("gennas_task", "gennas_search_seconds", "gennas_finalists", "gennas_workers")
+KEYS = (*GENNAS_KEYS, *OTHER_KEYS)
 
 
 def read(argv: Sequence[str], kind: str, defaults: Mapping[str, Any], choices: Mapping[str, Sequence[str]]) -> Any:
@@ -52,10 +53,7 @@ def read(argv: Sequence[str], kind: str, defaults: Mapping[str, Any], choices: M
         content["seed"] = _int(args.seed)
     merged = override(_merge(defaults, content), args.opts or [])
     args.opts = []
-    ours = (*GENNAS_KEYS, *OTHER_KEYS)
-    for key in itertools.chain(merged, *(section for section in merged.values() if isinstance(section, dict))):
-        if str(key).startswith("gennas") and key not in ours:
-            raise InputError(f"config key '{key}' is none of naslib-gennas{suggest(str(key), ours)}")
+    check_keys(merged)
     _check_types(merged, defaults)
     for key, known in choices.items():
         given = merged.get(key, [])
@@ -95,6 +93,31 @@ def load(path: Path) -> Dict[str, Any]:
                     "the key out"
                 )
     return content
+
+
+def check_keys(content: Mapping[str, Any]) -> None:
+    """Refuse a key that looks like one of ours and is none.
+
+    Raises:
+        InputError: there is one, at the top or in a section.
+    """
+    for key in itertools.chain(content, *(section for section in content.values() if isinstance(section, dict))):
+        if str(key).startswith("gennas") and key not in KEYS:
+            raise InputError(f"config key '{key}' is none of naslib-gennas{suggest(str(key), KEYS)}")
+
+
+def check_measures(config: Any, registry: Mapping[str, Any]) -> None:
+    """Refuse names of zero-cost measures that NASLib does not have: its optimizers find out once they search.
+
+    Raises:
+        InputError: `zc_names` has one.
+    """
+    known = {*registry, "flops", "params"}  # NASLib counts these two without a measure
+    for section in (config, getattr(config, "search", {})):
+        given = section.get("zc_names", None) or []
+        for name in given if isinstance(given, (list, tuple)) else [given]:
+            if name not in known:
+                raise InputError(f"config key 'zc_names': unknown measure '{name}'{suggest(str(name), known)}")
 
 
 def settings_of(config: Any) -> Dict[str, Any]:
@@ -184,6 +207,9 @@ def override(content: Dict[str, Any], opts: Sequence[str]) -> Dict[str, Any]:
     for key, text in zip(opts[::2], opts[1::2]):
         first, _, second = key.partition(".")
         section: Any = changed.get(first) if second else changed
+        if isinstance(section, dict) and (second or first) in KEYS and (second or first) not in section:
+            section[second or first] = yaml.safe_load(text)
+            continue
         if (
             not isinstance(section, dict)
             or (second or first) not in section

@@ -87,7 +87,13 @@ def examine() -> Report:
         _models(),
         *_packages(),
         Check("NASLib's runners", "fixed", "they are scripts that run when imported: use naslib_gennas.plugin.*"),
-        Check("NASLib's data loaders", "fixed", "they download CIFAR at run time: the plugin brings its own batch"),
+        Check(
+            "NASLib's data loaders",
+            "fixed",
+            "they download CIFAR at run time: our runners (plugin.zc, .predictors, .nas) bring a batch of their own; "
+            "NASLib's own scripts download it, through plugin.run too",
+        ),
+        _tensorboard(),
         Check("NASLib's checkpoints", "fixed", "a resumed Trainer starts over (issue 153): gennas_re goes on"),
         *_data_files(),
     ]
@@ -161,7 +167,20 @@ def _numpy() -> Check:
     version = _version("numpy") or "0"
     if _numbers(version) < (2,):
         return Check("numpy", "ok", version)
-    return Check("numpy", "todo", f"{version}: NASLib's Trainer and look-ups by hash need pip install 'numpy<2'")
+    if _numbers(version) < (2, 4):
+        return Check(
+            "numpy",
+            "fixed",
+            f"{version}: NASLib's look-ups by the text of a hash miss from 2.0 on; the plugin makes hashes plain ints, "
+            "NASLib's own scripts with published scores need 'numpy<2'",
+        )
+    return Check("numpy", "todo", f"{version}: NASLib's Trainer sums a generator, gone in 2.4: pip install 'numpy<2.4'")
+
+
+def _tensorboard() -> Check:
+    if _is_there("tensorboard"):
+        return Check("tensorboard", "ok", _version("tensorboard") or "there")
+    return Check("tensorboard", "todo", "NASLib's bbo runner needs it, nothing else does: pip install tensorboard")
 
 
 def _models() -> Check:
@@ -175,7 +194,7 @@ def _models() -> Check:
 def _packages() -> List[Check]:
     missing = sorted(distribution for module, distribution in NEEDED.items() if not _is_there(module))
     checks = [
-        Check("packages", "todo", f"missing: pip install 'naslib-gennas[naslib]' ({', '.join(missing)})")
+        Check("packages", "todo", f"missing: {compat.HOW_TO_GET_PACKAGES} ({', '.join(missing)})")
         if missing
         else Check("packages", "ok", f"all {len(NEEDED)} that NASLib needs")
     ]

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import gc
 import json
 import logging
 import math
 import time
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
+import torch
 from scipy import stats
 
 from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import compat
 from naslib_gennas.plugin.benchmark import Benchmark
+from naslib_gennas.plugin.graph_space import NaslibSpace
+from naslib_gennas.plugin.measure import register
 from naslib_gennas.plugin.notations import Spec
+from naslib_gennas.plugin.upstream import plain_json
+from naslib_gennas.randomness import derive, isolated
 
 compat.require_naslib()
 
@@ -61,13 +70,9 @@ def _correlation(function: Callable[..., Any], x: np.ndarray, y: np.ndarray) -> 
 
 def write_results(path: Path, config: Any, results: Sequence[Mapping[str, Any]]) -> None:
     """Write ``[config, results...]`` as NASLib does, under both names that it uses: scores.json and errors.json."""
-    content = json.dumps([config, *results], separators=(",", ":"), default=_plain)
+    content = json.dumps([config, *results], separators=(",", ":"), default=plain_json)
     for name in ("scores.json", "errors.json"):
         (path / name).write_text(content, encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def require_network(benchmark: Benchmark) -> None:
@@ -136,20 +141,32 @@ class LightPredictorEvaluator(PredictorEvaluator):
 
 
 class LightZeroCostEvaluator(ZeroCostPredictorEvaluator):
-    """NASLib's ZeroCostPredictorEvaluator on given architectures; only one network is alive at a time.
+    """NASLib's ZeroCostPredictorEvaluator on given architectures; a process has one network alive at a time.
 
     Args:
         predictor: NASLib's ZeroCost, or a predictor that answers as it does.
         config: NASLib's configuration.
         benchmark: the search space with its accuracies.
         specs: the architectures to score.
+        executor: processes that query; None: this one does. The scores are the same.
+        settings: of our measures, as for `register`, for those processes.
     """
 
-    def __init__(self, predictor: Any, config: Any, benchmark: Benchmark, specs: Sequence[Spec]) -> None:
+    def __init__(
+        self,
+        predictor: Any,
+        config: Any,
+        benchmark: Benchmark,
+        specs: Sequence[Spec],
+        executor: Optional[Executor] = None,
+        settings: Optional[Mapping[str, Any]] = None,
+    ) -> None:
         super().__init__(predictor, config=config, use_zc_api=False)
         require_network(benchmark)
         self.benchmark = benchmark
         self.specs = list(specs)
+        self.executor = executor
+        self.settings = settings
 
     def load_test_data(self) -> Any:
         """The given architectures and their accuracies."""
@@ -159,10 +176,15 @@ class LightZeroCostEvaluator(ZeroCostPredictorEvaluator):
     def single_evaluate(self, test_data: Any, zc_api: Any = None) -> None:
         """Query the predictor for one parsed graph after the other, as NASLib's evaluator does."""
         specs, accuracies, _, _ = test_data
-        start = time.perf_counter()
-        scores = [self._query(spec) for spec in specs]
-        figures = agreement(accuracies, scores)
-        figures["query_time"] = (time.perf_counter() - start) / max(1, len(specs))
+        query = _Query(self.predictor, self.benchmark.space, self.train_loader, int(self.config.seed), self.settings)
+        if self.executor is None:
+            with settled():
+                found = [query(spec) for spec in specs]
+        else:
+            waiting = [self.executor.submit(_queried, query, spec) for spec in specs]
+            found = [future.result() for future in waiting]
+        figures = agreement(accuracies, [score for score, _ in found])
+        figures["query_time"] = sum(seconds for _, seconds in found) / max(1, len(specs))
         logger.info(
             "dataset: %s, predictor: %s, spearman %.4f, kendalltau %.4f, %.3f s an architecture",
             self.dataset,
@@ -173,16 +195,65 @@ class LightZeroCostEvaluator(ZeroCostPredictorEvaluator):
         )
         self.results.append(figures)
 
-    def _query(self, spec: Spec) -> float:
-        graph = self.benchmark.space.graph(spec)
-        graph.parse()
-        score = float(self.predictor.query(graph, dataloader=self.train_loader))
-        del graph
-        gc.collect()  # NASLib's graphs are full of cycles, and Python would let many of them pile up
-        return max(-1e9, min(1e9, score))
-
     def _log_to_json(self) -> None:
         write_results(Path(self.config.save), self.config, self.results[1:])
+
+
+@dataclass(frozen=True)
+class _Query:
+    """One predictor's question about an architecture, to be asked in any process."""
+
+    predictor: Any
+    space: NaslibSpace
+    loader: Any
+    seed: int
+    settings: Optional[Mapping[str, Any]]
+
+    def __call__(self, spec: Spec) -> Tuple[float, float]:
+        """The score of the parsed graph of `spec`, and the seconds that it took."""
+        started = time.perf_counter()
+        # Measures that draw numbers must draw the same ones in whatever order and process the architectures come.
+        with isolated(derive(self.seed, str(spec))):
+            graph = self.space.graph(spec)
+            graph.parse()
+            score = float(self.predictor.query(graph, dataloader=self.loader))
+        del graph
+        gc.collect()  # NASLib's graphs are full of cycles, and Python would let many of them pile up
+        return max(-1e9, min(1e9, score)), time.perf_counter() - started
+
+
+@contextlib.contextmanager
+def settled() -> Iterator[None]:
+    """One torch thread, and a garbage collector that leaves alone what was there before the block.
+
+    NASLib collects garbage at every query; among all that importing it leaves behind, that takes longer than most of
+    its measures.
+    """
+    threads, mine = torch.get_num_threads(), gc.get_freeze_count() == 0
+    torch.set_num_threads(1)
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        if mine:
+            gc.unfreeze()
+
+
+@functools.lru_cache(maxsize=None)
+def _settle_worker() -> contextlib.AbstractContextManager[None]:
+    block = settled()
+    block.__enter__()
+    return block  # kept as long as the worker lives
+
+
+def _queried(query: _Query, spec: Spec) -> Tuple[float, float]:
+    """What a worker process does."""
+    if query.settings is not None:
+        register(**query.settings)
+    _settle_worker()
+    return query(spec)
 
 
 class ZeroCostOfLists(Predictor):

@@ -51,6 +51,7 @@ class NaslibSpace(SearchSpace[Spec]):
         self.row, self.options = taps_of(self._blank), options_of(self._blank)
         # Without its network a graph takes one spec after the other; with it, a second one is refused.
         self._blank.instantiate_model = False
+        self._blank.any_mutant = True  # where a table answers for NASLib's graphs, it does not bound ours
         self._parent = copy.deepcopy(self._blank)
         self.api = dataset_api if dataset_api is not None else graph_api(self.row.name)
         self.native = spaces.get(self.row.native) if network == "native" and self.row.native in spaces.names() else None
@@ -76,7 +77,7 @@ class NaslibSpace(SearchSpace[Spec]):
 
     def mutate(self, arch: Spec, rng: np.random.Generator) -> Spec:
         if self.row.name == "transbench101_macro":  # NASLib's own raises TypeError
-            return _mutate_macro(arch, rng)
+            return neighbour_macro(arch, rng)
         self._refuse_without("mutate")
         with isolated(int(rng.integers(2**31))):
             self.set(self._parent, arch)
@@ -177,7 +178,7 @@ class NaslibSpace(SearchSpace[Spec]):
         for name in ("_node", "_adj", "_pred", "_succ", "_modules", "_parameters", "_buffers"):
             if name in light.__dict__:
                 light.__dict__[name] = type(light.__dict__[name])()
-        for name in _VIEWS:
+        for name in (*_VIEWS, "any_mutant"):
             light.__dict__.pop(name, None)
         if arch is not None:
             self.set(light, arch)
@@ -254,7 +255,7 @@ def graph_api(name: str) -> Any:
     return {"api": api, "nb101_data": validity}
 
 
-def _mutate_macro(arch: Spec, rng: np.random.Generator) -> Spec:
+def neighbour_macro(arch: Spec, rng: np.random.Generator) -> Spec:
     """A neighbour of a TransNAS-Bench-101 macro spec: a module gets another kind, comes or goes."""
     modules = macro_modules(arch)
     neighbours = [modules[:i] + (kind,) + modules[i + 1 :] for i in range(len(modules)) for kind in range(1, 5)]

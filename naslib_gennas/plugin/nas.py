@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import benchmark as benchmarks
-from naslib_gennas.plugin import compat, config
+from naslib_gennas.plugin import compat, config, upstream
 from naslib_gennas.plugin.benchmark import Benchmark
 from naslib_gennas.plugin.graph_space import NaslibSpace
 from naslib_gennas.plugin.measure import register
@@ -22,6 +22,9 @@ from naslib_gennas.plugin.scoring import TASKS
 
 OURS = "gennas_re"
 OPTIMIZERS = ("rs", "re", "bananas", "npenas", "ls", "darts", "drnas", "gdas", OURS)
+
+#: NASLib's optimizers whose population or history no checkpoint holds.
+FORGETFUL = ("rs", "re", "bananas", "npenas", "ls")
 
 #: What NASLib's nas configs have, for files that leave it out; the search is the paper's.
 DEFAULTS: Mapping[str, Any] = {
@@ -93,26 +96,41 @@ def run(argv: Sequence[str]) -> Dict[str, Any]:
 
         task_of(task)
     ours = config.settings_of(settings)
+    if settings.resume and settings.optimizer in FORGETFUL:
+        raise InputError(
+            f"--resume: NASLib's checkpoints leave out what '{settings.optimizer}' has learnt (its issue 153): start "
+            "without --resume, or search with optimizer: gennas_re"
+        )
     register(**{key: value for key, value in ours.items() if not (key == "steps" and not value)})
+    config.check_measures(settings, compat.measures().registry)
     return search(settings, _benchmark(settings, ours.get("network", "native")), ours.get("inputs", "photos"))
 
 
 def search(settings: Any, benchmark: Benchmark, inputs: str = "photos") -> Dict[str, Any]:
     """Search with NASLib's Trainer and write architecture.json beside what the Trainer writes."""
     from naslib import utils
-    from naslib.defaults.trainer import Trainer
 
     folder = Path(settings.save)
     resume_from = _checkpoint(folder / "search") if settings.resume else ""
-    with config.logging_to(folder / "log.log"), benchmarks.loaders_of_ours(inputs):
+    with config.logging_to(folder / "log.log"), benchmarks.loaders_of_ours(inputs), upstream.mended():
         utils.set_seed(settings.seed)
         optimizer = make(settings.optimizer, settings)
         try:
             optimizer.adapt_search_space(benchmark.graph, dataset_api=benchmark.dataset_api)
         except AssertionError as error:
             raise InputError(f"optimizer '{settings.optimizer}': {error}") from error
-        trainer = Trainer(optimizer, settings, lightweight_output=True)
-        trainer.search(resume_from=resume_from)
+        trainer = _trainer(optimizer, settings)
+        try:
+            trainer.search(resume_from=resume_from)
+        except InputError:
+            raise
+        except Exception as error:
+            if settings.optimizer == OURS:
+                raise
+            logger.debug("optimizer %s", settings.optimizer, exc_info=True)
+            raise InputError(
+                f"optimizer '{settings.optimizer}' does not work on {settings.search_space}: {compat.blame(error)}"
+            ) from error
         graph = optimizer.get_final_architecture()
         found: Dict[str, Any] = {"optimizer": settings.optimizer, "architecture": str(compat.plain(graph.get_hash()))}
         if settings.optimizer == OURS:
@@ -124,6 +142,28 @@ def search(settings: Any, benchmark: Benchmark, inputs: str = "photos") -> Dict[
     (folder / "architecture.json").write_text(json.dumps(found, indent=2), encoding="utf-8")
     print(json.dumps(found))
     return found
+
+
+def _trainer(optimizer: Any, settings: Any) -> Any:
+    """NASLib's Trainer; one that resumes keeps the figures of the epochs before."""
+    from naslib.defaults.trainer import Trainer
+
+    class KeepingTrainer(Trainer):
+        def _setup_checkpointers(self, resume_from: str = "", *args: Any, **kwargs: Any) -> int:
+            start: int = super()._setup_checkpointers(resume_from, *args, **kwargs)
+            path = Path(settings.save) / "errors.json"
+            if resume_from and path.is_file():
+                try:
+                    _, before = json.loads(path.read_text(encoding="utf-8"))
+                except ValueError:  # a kill cut it short
+                    logger.warning("%s cannot be read; it will have the epochs from %d on", path, start)
+                    return start
+                for key, values in before.items():
+                    if isinstance(values, list):
+                        self.search_trajectory[key] = values[:start]
+            return start
+
+    return KeepingTrainer(optimizer, settings, lightweight_output=True)
 
 
 def _benchmark(settings: Any, network: str) -> Benchmark:

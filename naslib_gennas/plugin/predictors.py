@@ -15,11 +15,13 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import benchmark as benchmarks
-from naslib_gennas.plugin import config
+from naslib_gennas.plugin import compat, config
 from naslib_gennas.plugin.benchmark import Benchmark
 from naslib_gennas.plugin.measure import register
 from naslib_gennas.plugin.scoring import FEW_SHOT, TASKS
 from naslib_gennas.regression import tasks
+
+logger = logging.getLogger("naslib_gennas.plugin")
 
 #: What NASLib's predictor_config.yaml has, for files that leave it out.
 DEFAULTS: Mapping[str, Any] = {
@@ -128,19 +130,24 @@ def make(name: str, settings: Any, benchmark: Benchmark, loader: Any) -> Any:
     chooses its task on them instead, and searches for one; a key with a task's name keeps that task.
     """
     if name in (*OURS, FEW_SHOT):
-        from naslib_gennas.plugin.predictor import GenNASPredictor
-
-        return GenNASPredictor(
-            name,
-            candidates=None if name in ("gennas", FEW_SHOT) else (),
-            task_search_seconds=config.value_of(settings, "gennas_search_seconds", 0) if name != FEW_SHOT else 0,
-            **config.settings_of(settings),
-        )
+        return make_ours(name, settings)
     if name in ZERO_COST:
         from naslib_gennas.plugin.evaluators import ZeroCostOfLists
 
         return ZeroCostOfLists(name, benchmark, loader)
     return naslib_predictors(settings)[name]()
+
+
+def make_ours(name: str, settings: Any) -> Any:
+    """The predictor of one of our keys, as `make`."""
+    from naslib_gennas.plugin.predictor import GenNASPredictor
+
+    return GenNASPredictor(
+        name,
+        candidates=None if name in ("gennas", FEW_SHOT) else (),
+        task_search_seconds=config.value_of(settings, "gennas_search_seconds", 0) if name != FEW_SHOT else 0,
+        **config.settings_of(settings),
+    )
 
 
 def run(argv: Sequence[str]) -> List[Dict[str, Any]]:
@@ -171,7 +178,7 @@ def evaluate(name: str, settings: Any, benchmark: Benchmark) -> Dict[str, Any]:
     if searched is not None:
         path = Path(settings.save) / "task.yaml"
         path.write_text(tasks.dump(searched), encoding="utf-8")
-        logging.getLogger("naslib_gennas.plugin").info("the task that was searched: %s", path)
+        logger.info("the task that was searched: %s", path)
     return results[-1]
 
 
@@ -184,29 +191,37 @@ def compare(
         names: keys of predictors; more than one gives a comparison.json beside their folders.
         settings: NASLib's configuration.
         evaluate: runs one of them.
+
+    Raises:
+        InputError: predictors failed; the figures of the others were printed and written.
     """
     ours = config.settings_of(settings)
     register(**ours)
     table = benchmarks.load(settings.search_space, settings.dataset, settings.truth, ours.get("network", "native"))
     usual, figures = settings.save, []
+    refused: Dict[str, str] = {}
+    path = Path(usual).parent.parent / f"comparison-{Path(usual).name}.json"
     for name in names:
         settings.predictor = name
         settings.save = str(Path(usual).parent.parent / name / Path(usual).name)
         folder = Path(settings.save)
         folder.mkdir(parents=True, exist_ok=True)
         with config.logging_to(folder / "log.log"), benchmarks.loaders_of_ours(ours.get("inputs", "photos")):
-            logging.getLogger("naslib_gennas.plugin").info("predictor %s, results in %s", name, folder)
+            logger.info("predictor %s, results in %s", name, folder)
             try:
                 figures.append({"predictor": name, **evaluate(name, settings, table)})
-            except (AssertionError, NotImplementedError) as error:
-                raise InputError(
-                    f"predictor '{name}' does not work on {settings.search_space}: "
-                    f"{' '.join(str(error).split()) or type(error).__name__}"
-                ) from error
-    if len(names) > 1:
-        path = Path(usual).parent.parent / f"comparison-{Path(usual).name}.json"
-        path.write_text(json.dumps(figures, default=str), encoding="utf-8")
-    print(summary(figures))
+            except InputError as error:
+                refused[name] = str(error)
+            except Exception as error:  # whatever NASLib's own code raises must not cost the others their figures
+                logger.debug("predictor %s", name, exc_info=True)
+                refused[name] = f"it does not work on {settings.search_space}: {compat.blame(error)}"
+        if len(names) > 1:
+            path.write_text(json.dumps(figures, default=str), encoding="utf-8")
+    if figures:
+        print(summary(figures))
+    if refused:
+        named = "; ".join(f"predictor '{name}': {reason}" for name, reason in refused.items())
+        raise InputError(named if len(names) == 1 else f"{len(refused)} of {len(names)} predictors failed: {named}")
     return figures
 
 

@@ -7,12 +7,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import sys
-from typing import Any, Dict, List, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from naslib_gennas.plugin import config
 from naslib_gennas.plugin.benchmark import Benchmark
 from naslib_gennas.plugin.predictors import OURS, ZERO_COST, compare
+from naslib_gennas.scoring import engine
 
 DEFAULTS: Mapping[str, Any] = {
     "config_type": "zc",
@@ -28,6 +32,7 @@ DEFAULTS: Mapping[str, Any] = {
     "out_dir": "run",
     "seed": 0,
     "truth": "",
+    "gennas_workers": 0,
 }
 
 
@@ -36,10 +41,13 @@ def run(argv: Sequence[str]) -> List[Dict[str, Any]]:
     known = sorted([*OURS, *ZERO_COST])
     settings = config.read(argv, "zc", DEFAULTS, {"predictor": known, "predictors": known})
     names = list(getattr(settings, "predictors", [])) or [settings.predictor]
-    return compare(names, settings, evaluate)
+    workers = config.value_of(settings, "gennas_workers", 0) or engine.cores()
+    with contextlib.ExitStack() as stack:
+        executor = stack.enter_context(engine.Pool(workers)) if workers > 1 else None
+        return compare(names, settings, functools.partial(evaluate, executor=executor))
 
 
-def evaluate(name: str, settings: Any, benchmark: Benchmark) -> Dict[str, Any]:
+def evaluate(name: str, settings: Any, benchmark: Benchmark, executor: Optional[Executor] = None) -> Dict[str, Any]:
     """Run one measure through NASLib's ZeroCost and zero-cost evaluator; gives its figures."""
     from naslib import utils
     from naslib.predictors import ZeroCost
@@ -48,7 +56,9 @@ def evaluate(name: str, settings: Any, benchmark: Benchmark) -> Dict[str, Any]:
 
     specs = benchmark.sample(settings.test_size, settings.seed)
     utils.set_seed(settings.seed)
-    evaluator = LightZeroCostEvaluator(ZeroCost(method_type=name), settings, benchmark, specs)
+    evaluator = LightZeroCostEvaluator(
+        ZeroCost(method_type=name), settings, benchmark, specs, executor, config.settings_of(settings)
+    )
     evaluator.adapt_search_space(benchmark.light_graph(), load_labeled=False, dataset_api=benchmark.dataset_api)
     results: List[Dict[str, Any]] = evaluator.evaluate(None)
     return results[-1]

@@ -20,7 +20,7 @@ from scipy import stats
 
 from naslib_gennas import spaces
 from naslib_gennas.errors import InputError
-from naslib_gennas.plugin import compat, config, predictors, zc
+from naslib_gennas.plugin import compat, config, graph_space, nas, predictors, zc
 from naslib_gennas.plugin import run as script_runner
 from naslib_gennas.plugin.graph_space import NaslibSpace
 
@@ -64,12 +64,15 @@ def test_measure_through_naslibs_zero_cost() -> None:
 
 
 def test_routes_rank_alike_and_files_are_naslibs(tmp_path: Path, table: Path) -> None:
-    shared = {"test_size": 6, "seed": 3, "truth": str(table), **QUICK}
+    shared = {"test_size": 6, "seed": 3, "truth": str(table), "gennas_workers": 1, **QUICK}
     path = _write(tmp_path, predictors=["gennas_combo", "params"], train_size_single=3, **shared)
     through_zero_cost = zc.run(["--config-file", path])[0]
     through_evaluator = predictors.run(["--config-file", path])[0]
     assert stats.spearmanr(through_zero_cost["full_testpred"], through_evaluator["full_testpred"])[0] >= 0.95
     assert through_zero_cost["full_ytest"] == through_evaluator["full_ytest"]
+    alone = zc.run(["--config-file", path, "gennas_workers", "1", "predictors", "[zen, params]"])
+    shared_out = zc.run(["--config-file", path, "gennas_workers", "2", "predictors", "[zen, params]"])
+    assert [row["full_testpred"] for row in alone] == [row["full_testpred"] for row in shared_out]
     for folder in (tmp_path / "run").rglob("gennas_combo/3"):
         assert (folder / "log.log").stat().st_size > 0
         for name in ("scores.json", "errors.json"):
@@ -78,6 +81,21 @@ def test_routes_rank_alike_and_files_are_naslibs(tmp_path: Path, table: Path) ->
             assert {"kendalltau", "spearman", "pearson", "query_time"} <= set(results)
     assert len(list((tmp_path / "run").rglob("gennas_combo/3"))) == 2
     assert len(list((tmp_path / "run").rglob("comparison-3.json"))) == 2
+
+
+def test_a_failing_measure_leaves_the_others_their_figures(
+    tmp_path: Path, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _write(tmp_path, predictors=["params", "lce", "gennas_combo"], test_size=3, truth=str(table), **QUICK)
+    with pytest.raises(
+        InputError, match="1 of 3 predictors failed: predictor 'lce': .* over epochs is asked for"
+    ) as caught:
+        predictors.run(["--config-file", path])
+    assert "\n" not in str(caught.value)
+    printed = capsys.readouterr().out
+    assert "\nparams " in printed and "\ngennas_combo " in printed
+    (kept,) = (tmp_path / "run").rglob("comparison-*.json")
+    assert [row["predictor"] for row in json.loads(kept.read_text())] == ["params", "gennas_combo"]
 
 
 @pytest.mark.parametrize(("name", "own"), [("nasbench301", "darts"), ("natsbenchsize", "nats-size")])
@@ -175,8 +193,6 @@ def test_mistakes_in_the_config_are_named(tmp_path: Path, content: Dict[str, Any
 
 
 def test_unknown_optimizer_exits_with_2_and_lists_the_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from naslib_gennas.plugin import nas
-
     assert config.command(nas.run, ["--config-file", _write(tmp_path, optimizer="gennas")]) == 2
     assert "did you mean 'gennas_re'? Known: bananas, darts" in capsys.readouterr().err
 
@@ -205,8 +221,6 @@ def test_killed_search_resumes_to_the_uninterrupted_result(tmp_path: Path) -> No
 
 
 def test_naslibs_optimizers_run_on_a_table(tmp_path: Path, table: Path) -> None:
-    from naslib_gennas.plugin import nas
-
     path = _write(tmp_path, optimizer="rs", truth=str(table), seed=1, search={"epochs": 3})
     found = nas.run(["--config-file", path])
     assert found["valid_accuracy"] >= 60
@@ -231,6 +245,159 @@ def test_published_zero_cost_scores_get_ours_when_asked() -> None:
     rows = script_runner.with_ours({"(1, 1, 1, 2, 2, 2)": {"synflow": {"score": 3.0}, "val_accuracy": 50}}, space)
     row = rows["(1, 1, 1, 2, 2, 2)"]
     assert row["synflow"]["score"] == 3.0 and row["val_accuracy"] == 50
+    assert "gennas_plus" in row and "no_such_measure" not in row
     assert row["gennas_combo"]["score"] == -1e8  # no path leads through this cell
     with pytest.raises(KeyError):
         row["no_such_measure"]
+
+
+@pytest.fixture(scope="module")
+def whole_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made-up accuracies of every NAS-Bench-201 architecture."""
+    space = NaslibSpace("nasbench201")
+    path = tmp_path_factory.mktemp("truth") / "whole.csv"
+    own = space.own_space()
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("arch", "accuracy"))
+        for i, spec in enumerate(graph_space.specs(space)):
+            arch = own.format(space.to_native(spec))
+            rows.writerow((arch, 50 + 5 * arch.count("nor_conv") + i / 1e5))
+    return path
+
+
+def test_naslibs_optimizers_search_a_table_of_the_whole_space(tmp_path: Path, whole_table: Path) -> None:
+    measures = {"zc": True, "zc_ensemble": True, "zc_names": ["params", "gennas_combo"], "num_candidates": 2}
+    usual = {"epochs": 3, "num_init": 2, "population_size": 2, "sample_size": 2, "k": 2, "num_arches_to_mutate": 1}
+    for name in ("re", "bananas", "npenas"):
+        search = {**usual, **measures, **QUICK}
+        path = _write(tmp_path, optimizer=name, truth=str(whole_table), seed=1, search=search)
+        found = nas.run(["--config-file", path])
+        assert found["valid_accuracy"] >= 50, name
+
+
+def test_local_search_and_mutation_need_more_than_a_few_accuracies(tmp_path: Path) -> None:
+    space, table = spaces.get("nats-size"), tmp_path / "two.csv"
+    rows = [f"{space.format(space.parse(text))},{90 + i}" for i, text in enumerate(("8:8:8:8:8", "64:64:64:64:64"))]
+    table.write_text("\n".join(["arch,accuracy", *rows]), encoding="utf-8")
+    for name, word in (("ls", "has no neighbour of .*local search needs"), ("re", "none of 200 mutants")):
+        search = {"epochs": 2, "num_init": 1, "population_size": 1, "sample_size": 1}
+        shared = {"search_space": "natsbenchsize", "truth": str(table), "seed": 1, "search": search}
+        with pytest.raises(InputError, match=word):
+            nas.run(["--config-file", _write(tmp_path, optimizer=name, **shared)])
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "dataset"),
+    [("natsbenchsize", "nats-size", "cifar10"), ("transbench101_macro", "transnas-macro", "jigsaw")],
+)
+def test_optimizers_take_tables_of_spaces_that_naslib_wants_lists_or_arrays_of(
+    tmp_path: Path, name: str, own: str, dataset: str
+) -> None:
+    space, rng = spaces.get(own), np.random.default_rng(0)
+    first = space.sample(rng)
+    archs = {space.format(first), *(space.format(space.mutate(first, rng)) for _ in range(60))}
+    path = tmp_path / "table.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("arch", "accuracy"), *((arch, 50 + i) for i, arch in enumerate(sorted(archs)))])
+    for optimizer in ("re", "ls") if name == "natsbenchsize" else ("re",):
+        search = {"epochs": 4, "num_init": 2, "population_size": 2, "sample_size": 2}
+        config_file = _write(
+            tmp_path, search_space=name, dataset=dataset, optimizer=optimizer, truth=str(path), search=search
+        )
+        assert nas.run(["--config-file", config_file])["valid_accuracy"] >= 50
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "word"),
+    [
+        ({"optimizer": "re"}, ["--resume"], "NASLib's checkpoints leave out what 're' has learnt.*gennas_re"),
+        ({"search": {"zc_names": ["synflo"]}}, [], "'zc_names': unknown measure 'synflo'; did you mean 'synflow'"),
+        ({"dataset": "cifar100", "truth": "analog-nasbench"}, [], "is of cifar10, the config says dataset: cifar100"),
+    ],
+)
+def test_searches_that_cannot_be_are_refused_before_they_begin(
+    tmp_path: Path, content: Dict[str, Any], arguments: List[str], word: str
+) -> None:
+    path = _write(tmp_path, **{"optimizer": "bananas", "truth": "analog-nasbench", **content})
+    with pytest.raises(InputError, match=word):
+        nas.run(["--config-file", path, *arguments])
+
+
+def test_a_resumed_search_keeps_the_figures_of_all_epochs(tmp_path: Path) -> None:
+    search = {"epochs": 4, "population_size": 2, "sample_size": 2, "checkpoint_freq": 1, "gennas_finalists": 0, **QUICK}
+    path = _write(tmp_path, optimizer="gennas_re", search=search)
+    nas.run(["--config-file", path])
+    (errors,) = (tmp_path / "run").rglob("errors.json")
+    nas.run(["--config-file", path, "--resume", "search.epochs", "6"])
+    assert len(json.loads(errors.read_text())[1]["valid_acc"]) == 6
+
+
+def test_keys_of_ours_may_be_on_the_command_line_alone(tmp_path: Path) -> None:
+    path = _write(tmp_path, predictor="gennas_combo", test_size=3)
+    with pytest.raises(InputError, match="unknown profile 'quickest'"):
+        zc.run(["--config-file", path, "gennas_profile", "quickest"])
+
+
+@pytest.mark.parametrize("space", ["nasbench101", "nlp"])
+def test_zero_cost_takes_graphs_that_naslibs_measures_do_not(space: str) -> None:
+    from naslib_gennas import register
+
+    register(profile="fast", steps=1)
+    from naslib.predictors import ZeroCost
+
+    found = NaslibSpace(space)
+    graph = found.light_graph(found.parse(found.notation))
+    assert np.isfinite(ZeroCost("gennas_combo").query(graph))
+    with pytest.raises(InputError, match="takes one graph; .*issue 185"):
+        ZeroCost("synflow").query([graph])
+
+
+def _runner(name: str) -> str:
+    return str(compat.require_naslib() / "runners" / name / "runner.py")
+
+
+def test_naslibs_own_runners_find_ours(tmp_path: Path, table: Path) -> None:
+    search = {"epochs": 3, "population_size": 2, "sample_size": 2, "checkpoint_freq": 1, "gennas_finalists": 0}
+    shared = {"truth": str(table), "test_size": 3, "train_size_single": 3, "experiment_type": "single"}
+    for runner, chosen in (("nas", {"optimizer": "gennas_re"}), ("predictors", {"predictor": "gennas_combo"})):
+        path = _write(tmp_path, **shared, **chosen, search=search, evaluation={"epochs": 1}, dataset="cifar10", seed=0)
+        script_runner.run([_runner(runner), "--config-file", path, "gennas_steps", "1", "gennas_profile", "fast"])
+    assert len(list((tmp_path / "run").rglob("errors.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("runner", "content", "word"),
+    [
+        ("nas", {}, "nb201_cifar10_full_training.pickle, which NASLib expects at .*truth: FILE.csv"),
+        ("zc", {"truth": "analog-nasbench"}, "zc_nasbench201.json with cifar10 are not in .*plugin.zc"),
+        ("nas", {"gennas_profile": "nonsense"}, "unknown profile 'nonsense'"),
+        ("nas", {"gennas_profil": "fast"}, "'gennas_profil' is none of naslib-gennas"),
+        ("nas", {"search": {"zc_names": ["synflo"]}}, "unknown measure 'synflo'"),
+    ],
+)
+def test_naslibs_own_runners_say_in_a_line_what_is_wrong(
+    tmp_path: Path, runner: str, content: Dict[str, Any], word: str
+) -> None:
+    if (compat.data_folder() / "nb201_cifar10_full_training.pickle").exists():  # type: ignore[operator]
+        pytest.skip("NASLib's data file is there")
+    usual: Dict[str, Any] = {
+        "optimizer": "re",
+        "predictor": "synflow",
+        "dataset": "cifar10",
+        "search": {},
+        "evaluation": {},
+    }
+    usual.update(seed=0, config_type=runner)
+    with pytest.raises(InputError, match=word):
+        script_runner.run([_runner(runner), "--config-file", _write(tmp_path, **{**usual, **content})])
+
+
+def test_a_script_keeps_the_settings_of_an_earlier_register(tmp_path: Path) -> None:
+    from naslib_gennas.plugin import measure
+
+    measure.register(profile="fast", steps=3)
+    script = tmp_path / "script.py"
+    script.write_text("from naslib_gennas.plugin import measure\nassert measure.current().settings.steps == 3\n")
+    script_runner.run([str(script)])
+    assert measure.current().settings.steps == 3
