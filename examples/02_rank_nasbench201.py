@@ -1,6 +1,6 @@
 """Rank 64 NAS-Bench-201 architectures and compare the order with their trained accuracy.
 
-The accuracies come from the package analog-nasbench (``pip install 'naslib-gennas[demo]'``); without it the
+The accuracies come from the package analog-nasbench (``pip install '.[demo]'`` in a checkout); without it the
 architectures are ranked all the same.
 """
 

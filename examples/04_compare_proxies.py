@@ -1,6 +1,6 @@
 """Compare GenNAS with other training-free proxies on NAS-Bench-201, with intervals, cost and an HTML report.
 
-The accuracies come from the package analog-nasbench (``pip install 'naslib-gennas[demo]'``). Scores are kept: running
+The accuracies come from the package analog-nasbench (``pip install '.[demo]'`` in a checkout). Scores are kept: running
 it again, or with one proxy more, computes only what is new. The report goes to gennas-runs/, which git leaves alone.
 """
 

@@ -68,7 +68,7 @@ def main(arch=ARCH, size="fast", epochs=5, count=None, folder="."):
     weights = Path(folder) / "trained.pt"
     torch.save(network.state_dict(), weights)
     files = [Path(folder) / "trained.pt2"]
-    if importlib.util.find_spec("onnxscript") is not None:  # pip install 'naslib-gennas[export]'
+    if importlib.util.find_spec("onnxscript") is not None:  # pip install '.[export]'
         files.append(Path(folder) / "trained.onnx")
     export(SPACE, arch, files, classes=10, resolution=8, size=size, weights=weights, overwrite=True)
     print("written:", ", ".join(map(str, [file, weights, *files])))
