@@ -60,7 +60,7 @@ def search_folder(out: Union[str, Path], settings: Mapping[str, Any]) -> Path:
     if file.is_file():
         try:
             saved = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             saved = None  # unreadable: it is written anew
         differing = differences(saved, asked) if isinstance(saved, dict) else ""
         if differing:

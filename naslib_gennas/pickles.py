@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import io
+import os
 import pickle
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Collection, Mapping, Tuple, Union
+from typing import Any, BinaryIO, Callable, Mapping, Tuple, Union
 
 import numpy as np
 
@@ -24,19 +26,18 @@ NUMPY = frozenset(
 ) | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode"), ("collections", "OrderedDict")}
 
 
-class _Restricted(pickle.Unpickler):
-    allowed: Collection[Tuple[str, str]] = NUMPY
-    stand_ins: Mapping[Tuple[str, str], Callable[..., Any]] = {}
+_SMALL = 2**20  # bytes
 
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in self.stand_ins:
-            return self.stand_ins[module, name]
-        if (module, name) not in self.allowed:
-            module, name = module[:40], name[:40]
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which a data file has no use for")
-        if name in _MADE_HERE:
-            return _MADE_HERE[name]
-        return super().find_class(module, name)
+StandIns = Mapping[Tuple[str, str], Callable[..., Any]]
+
+
+def _found(module: str, name: str, stand_ins: StandIns) -> Any:
+    if (module, name) in stand_ins:
+        return stand_ins[module, name]
+    if (module, name) not in NUMPY:
+        module, name = module[:40], name[:40]
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which a data file has no use for")
+    return _MADE_HERE[name] if name in _MADE_HERE else getattr(importlib.import_module(module), name)
 
 
 def _encoded(text: Any, codec: Any) -> bytes:
@@ -75,21 +76,29 @@ def load(
     try:
         if isinstance(source, (str, Path)):
             with open(reading.opened(source, "file"), "rb") as file:
-                return _unpickler(file, encoding, stand_ins).load()
-        return _unpickler(io.BytesIO(source) if isinstance(source, bytes) else source, encoding, stand_ins).load()
+                return _load(file, os.fstat(file.fileno()).st_size, encoding, stand_ins)
+        if isinstance(source, bytes):
+            return _load(io.BytesIO(source), len(source), encoding, stand_ins)
+        return _load(source, _SMALL, encoding, stand_ins)
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror}") from None
     except InputError:
         raise
     except MemoryError:
         raise InputError(f"{name} is not a pickle of plain data: it asks for more memory than there is") from None
+    except EOFError:
+        raise InputError(f"{name} is not a pickle of plain data: it is cut off") from None
     except Exception as error:  # damage shows in many ways, and nothing but values is made here
-        raise InputError(f"{name} is not a pickle of plain data: {' '.join(str(error).split())}") from None
+        reason = str(error) or type(error).__name__
+        raise InputError(f"{name} is not a pickle of plain data: {' '.join(reason.split())}") from None
 
 
-def _unpickler(
-    file: BinaryIO, encoding: str, stand_ins: Mapping[Tuple[str, str], Callable[..., Any]]
-) -> pickle.Unpickler:
-    unpickler = _Restricted(file, encoding=encoding)
-    unpickler.stand_ins = stand_ins
-    return unpickler
+def _load(file: BinaryIO, size: int, encoding: str, stand_ins: StandIns) -> Any:
+    # Python's own reader in C fills the memory where a damaged file says so; the slow one does not.
+    kind: Any = pickle.Unpickler if size >= _SMALL else pickle._Unpickler
+
+    class Restricted(kind):
+        def find_class(self, module: str, name: str) -> Any:
+            return _found(module, name, stand_ins)
+
+    return Restricted(file, encoding=encoding).load()

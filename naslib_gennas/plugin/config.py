@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 
 import yaml
 
+from naslib_gennas import reading
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.plugin import compat
 
@@ -73,10 +74,7 @@ def load(path: Path) -> Dict[str, Any]:
     Raises:
         InputError: the file cannot be read, or a key is nested deeper or empty.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"config file '{path}' cannot be read: {' '.join(str(error).split())}") from None
+    content = reading.from_yaml(reading.text(path, "config file"), f"config file '{path}'")
     if not isinstance(content, dict):
         raise InputError(f"config file '{path}' must hold keys and values, such as 'search_space: nasbench201'")
     for key, value in content.items():
@@ -217,7 +215,7 @@ def override(content: Dict[str, Any], opts: Sequence[str]) -> Dict[str, Any]:
         ):
             raise InputError(f"command line: no key '{key}' in the config file{suggest(key, known)}")
         before = section[second or first]
-        value = text if isinstance(before, str) else yaml.safe_load(text)
+        value = text if isinstance(before, str) else reading.from_yaml(text, f"command line: key '{key}'")
         if isinstance(before, float) and isinstance(value, int):
             value = float(value)
         if type(value) is not type(before):

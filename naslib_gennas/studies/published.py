@@ -112,7 +112,7 @@ def _best(folder: Path, space: str) -> Any:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"'{folder}' is not the folder of a search: result.json: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"'{file}' is damaged: it is not JSON") from None
     best = content.get("best") if isinstance(content, dict) else None
     if not isinstance(best, dict) or "arch" not in best:
