@@ -132,7 +132,7 @@ def from_yaml(content: str, where: str) -> Any:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        raise InputError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{where} cannot be read: it is not YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise InputError(f"{where} is not YAML that can be read: too many lists and mappings in one another") from None
     except InputError:
