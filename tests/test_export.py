@@ -261,9 +261,10 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_torch_alone(empty_folde
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
-def test_a_network_at_the_size_of_a_profile_is_smaller_and_has_the_classes(tmp_path):
-    whole = naslib_gennas.network("nasbench201", ARCHS["nasbench201"], classes=3)
-    small = naslib_gennas.network("nasbench201", ARCHS["nasbench201"], classes=3, size="fast")
+@pytest.mark.parametrize("space", ["nasbench201", "transnas-micro"])
+def test_a_network_at_the_size_of_a_profile_is_smaller_and_has_the_classes(space):
+    whole = naslib_gennas.network(space, ARCHS[space], classes=3)
+    small = naslib_gennas.network(space, ARCHS[space], classes=3, size="fast")
     assert small(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
     assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in whole.parameters())
 

@@ -77,9 +77,12 @@ def build(
     small = space.build(arch, space.size(profiles.get(size)))
     if classes is not None:
         args, kwargs = small.arguments
-        if "classes" not in inspect.signature(type(small).__init__).parameters:
+        signature = inspect.signature(type(small).__init__)
+        if "classes" not in signature.parameters:
             raise InputError(f"{space.name}: the number of classes is free at the size '{PUBLISHED}' only")
-        small = type(small)(*args, **{**kwargs, "classes": classes})
+        bound = {**signature.bind(small, *args, **kwargs).arguments, "classes": classes}
+        del bound["self"]
+        small = type(small)(**bound)
     return Classifier(small, (space.name, arch))
 
 
