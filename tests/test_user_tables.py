@@ -203,6 +203,15 @@ def test_repeats_in_one_set_do_not_make_sets_disagree(tmp_path):
     assert found.texts == {ARCHS[0]: 2} and "sets a, b: 'a' is taken" in found.remarks[0]
 
 
+@pytest.mark.parametrize("source", ["²", "٣", "9" * 5000, "-1", ""])
+def test_edges_from_nodes_that_are_no_numbers_are_left_out_in_one_line(tmp_path, source):
+    bad = f"|nor_conv_3x3~{source}|+|none~0|none~1|+|none~0|none~1|none~2|"
+    found = truth.load(table(tmp_path / "t.csv", "arch,acc", [(ARCHS[0], 1), (bad, 2)]), SPACE)
+    assert list(found.texts) == [ARCHS[0]] and found.skipped == 1
+    with pytest.raises(InputError, match="must come from one of the nodes"):
+        SPACE.parse(bad)
+
+
 def test_huge_values_have_a_mean_too(tmp_path):
     found = truth.load(table(tmp_path / "t.csv", "arch,acc", [(ARCHS[0], 1e308), (ARCHS[0], 1e308)]), SPACE)
     assert found.texts[ARCHS[0]] == 1e308
