@@ -26,9 +26,8 @@ import torch
 from frontier import subset
 from matplotlib.ticker import NullFormatter
 
-from naslib_gennas import spaces
+from naslib_gennas import scoring, spaces
 from naslib_gennas.proxies import aggregation
-from naslib_gennas.scoring import engine
 from naslib_gennas.scoring.store import Store
 from naslib_gennas.studies import plots
 from naslib_gennas.truth import metrics
@@ -77,12 +76,12 @@ def score(asked: argparse.Namespace) -> None:
             for name in (asked.proxies or usual).split(","):
                 if aggregation.get(name) is not None:  # its parts are there
                     continue
-                records = list(engine.score_many(space, iter(archs), name, workers=asked.workers, store=store))
+                records = list(scoring.score_many(space, iter(archs), name, workers=asked.workers, store=store))
                 new = [record.seconds for record in records if not record.reused and record.seconds]
                 print(f"{space} {name}: {len(records)} scored, {len(new)} now, {sum(new):.1f} core-seconds", flush=True)
 
 
-def stored(space: str, rows: List[Dict[str, Any]], name: str, store: Store) -> List[engine.Record]:
+def stored(space: str, rows: List[Dict[str, Any]], name: str, store: Store) -> List[scoring.Record]:
     """The scores of the first architectures, as far as they are in the store; of an aggregate, those of its parts."""
     combined = aggregation.get(name)
     if combined is not None:
@@ -107,7 +106,7 @@ def stored(space: str, rows: List[Dict[str, Any]], name: str, store: Store) -> L
         archs.append(arch)
     if not keys:
         return []
-    return list(engine.score_many(found, iter(archs), name, workers=1, store=store))
+    return list(scoring.score_many(found, iter(archs), name, workers=1, store=store))
 
 
 def table(asked: argparse.Namespace) -> None:
@@ -126,7 +125,7 @@ def table(asked: argparse.Namespace) -> None:
                         print(line(name, records, rows, column, published(figures, where, name)), flush=True)
 
 
-def line(name: str, records: List[engine.Record], rows: List[Dict[str, Any]], column: str, known: str) -> str:
+def line(name: str, records: List[scoring.Record], rows: List[Dict[str, Any]], column: str, known: str) -> str:
     """A proxy's row of a table."""
     pairs = [(record.score, row["truth"].get(column)) for record, row in zip(records, rows)]
     scores, truth = zip(*[(score, value) for score, value in pairs if value is not None])

@@ -21,8 +21,8 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 
-from naslib_gennas import proxies, spaces
-from naslib_gennas.scoring import engine
+from naslib_gennas import proxies, scoring, spaces
+from naslib_gennas.scoring import cluster
 from naslib_gennas.truth import sampling
 
 
@@ -65,7 +65,7 @@ def through_engine(
         before, started = core_seconds(), time.perf_counter()
         workers = 1 if executor is None else None
         store = Path(folder) / "scores.sqlite"
-        records = list(engine.score_many(space, archs, proxy, workers=workers, executor=executor, store=store))
+        records = list(scoring.score_many(space, archs, proxy, workers=workers, executor=executor, store=store))
         seconds, used = time.perf_counter() - started, core_seconds() - before
     assert len(records) == len(archs) and all(record.status == "ok" for record in records)
     scored = sum(record.seconds for record in records)
@@ -94,17 +94,17 @@ def main() -> None:
     base = min(alone) / len(archs)
     result: Dict[str, Any] = {"profile": proxy.profile.name, "n": len(archs), "plain_seconds": base}
     ways: Dict[str, Tuple[float, float, float]] = {"in this process": min(here)}
-    with engine.Pool(1) as pool:
+    with scoring.Pool(1) as pool:
         through_engine(space, few, proxy, pool)
         ways["1 worker"] = through_engine(space, archs, proxy, pool)
-    with engine.Pool(2) as pool:
+    with scoring.Pool(2) as pool:
         through_engine(space, few, proxy, pool)
         ways["2 workers"] = through_engine(space, archs, proxy, pool)
     if options.dask:
         from distributed import LocalCluster
 
         with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as local:
-            with engine.cluster(local.scheduler_address) as executor:
+            with cluster.executor(local.scheduler_address) as executor:
                 through_engine(space, few, proxy, executor)
                 ways["Dask, 2 workers"] = through_engine(space, archs, proxy, executor)
     print(

@@ -24,10 +24,9 @@ from typing import Any, Dict, List
 
 import torch
 
-from naslib_gennas import files, proxies, spaces
+from naslib_gennas import files, proxies, scoring, spaces
 from naslib_gennas.regression import maps, profiles, tasks
 from naslib_gennas.regression.flat_sgd import FlatSGD
-from naslib_gennas.scoring import engine
 from naslib_gennas.truth import sampling
 from naslib_gennas.truth.metrics import spearman
 
@@ -87,12 +86,12 @@ def throughput(options: argparse.Namespace) -> Dict[str, Any]:
     archs = [arch for arch in drawn if space.untrainable(arch) is None][: options.n]
     rates: Dict[str, Any] = {"space": options.space, "proxy": options.proxy, "profile": proxy.profile.name}
     for workers in (1, 2):
-        with engine.Pool(workers) as pool:
+        with scoring.Pool(workers) as pool:
             # Workers load torch and the input batch before the clock starts.
-            list(engine.score_many(space, archs[: 2 * workers], proxy, executor=pool, workers=workers, seed=10**6))
+            list(scoring.score_many(space, archs[: 2 * workers], proxy, executor=pool, workers=workers, seed=10**6))
             started = time.perf_counter()
-            records: List[engine.Record] = list(
-                engine.score_many(space, archs, proxy, executor=pool, workers=workers, seed=options.seed)
+            records: List[scoring.Record] = list(
+                scoring.score_many(space, archs, proxy, executor=pool, workers=workers, seed=options.seed)
             )
             wall = time.perf_counter() - started
         rates[f"workers_{workers}"] = len(records) / wall
@@ -113,7 +112,7 @@ def share(options: argparse.Namespace) -> Dict[str, Any]:
     whole, alone = [], []
     for arch in [archs[0], *archs]:  # the first one warms up
         started = time.process_time()
-        list(engine.score_many(space, [arch], proxy, workers=1, seed=options.seed))
+        list(scoring.score_many(space, [arch], proxy, workers=1, seed=options.seed))
         whole.append(time.process_time() - started)
         alone.append(_training_alone(space, arch, proxy.profile, task, batch, options.seed))
     return {

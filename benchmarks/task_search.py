@@ -14,10 +14,9 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List
 
-from naslib_gennas import proxies, spaces
+from naslib_gennas import proxies, scoring, spaces
 from naslib_gennas import truth as truths
 from naslib_gennas.proxies import gennas
-from naslib_gennas.scoring import engine
 from naslib_gennas.studies import search, task_search
 from naslib_gennas.truth import labels, metrics
 
@@ -61,7 +60,7 @@ def main() -> None:
     content: Dict[str, Any] = {"rho_with_labels": {"found": found.rho, "combo": found.reference}, "held_out": {}}
     for name, proxy in candidates.items():
         values = [0.0] * len(others.archs)
-        for record in engine.score_many(
+        for record in scoring.score_many(
             space, others.archs, proxy, seed=options.seed, workers=options.workers, store=options.store
         ):
             values[record.index] = record.score

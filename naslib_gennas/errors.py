@@ -68,3 +68,9 @@ def _differing(saved: Mapping[str, Any], asked: Mapping[str, Any], place: str) -
 def _shown(value: Any) -> str:
     text = repr(value) if value is not None else "not set"
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def in_a_line(error: BaseException) -> str:
+    """What an exception says, in one line of bounded length."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from scipy.stats import spearmanr
 from torch import nn
 
-from naslib_gennas import proxies, spaces
+from naslib_gennas import proxies, scoring, spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.language_model import with_words
 from naslib_gennas.networks.nasbench201 import used_edges
@@ -37,7 +37,6 @@ from naslib_gennas.proxies.synflow import logsynflow, synflow
 from naslib_gennas.proxies.zen import zen
 from naslib_gennas.proxies.zico import zico
 from naslib_gennas.regression import batches
-from naslib_gennas.scoring import engine
 
 BASELINES = (
     "params flops grad_norm snip grasp fisher synflow logsynflow jacob_cov naswot zen epe_nas l2_norm plain zico swap "
@@ -335,7 +334,7 @@ def test_gradients_of_recurrent_networks_are_those_of_their_loss() -> None:
 @pytest.mark.parametrize("name", sorted(set(BASELINES) - set(RECURRENT)))
 def test_the_others_refuse_recurrent_networks(name: str) -> None:
     with pytest.raises(InputError, match=f"'{name}' scores networks of kind cnn; nasbenchnlp has kind rnn"):
-        engine.score_one("nasbenchnlp", CELL_OF_NLP, name)
+        scoring.score("nasbenchnlp", CELL_OF_NLP, name)
 
 
 @pytest.mark.parametrize("name", ["grad_norm", "snip", "grasp", "fisher", "plain", "zico", "epe_nas"])
@@ -353,7 +352,7 @@ def test_a_network_without_a_path_ranks_last_and_raises_nothing_odd() -> None:
     dead = space.parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
     for name in ("synflow", "jacob_cov", "epe_nas"):
         chosen = proxies.get(name, SMALL)
-        score = chosen.measure(spaces.build(space, dead, SMALL, 0), batches.load("noise", 8, 16), 0)
+        score = chosen.score(spaces.build(space, dead, SMALL, 0), batches.load("noise", 8, 16), 0)
         assert score.value == -math.inf and score.status == "diverged" and score.reason
 
 
@@ -372,7 +371,7 @@ def test_agrees_with_published_scores(shared: Path) -> None:
         chosen = proxies.get(name, WHOLE.replace(images=32))
         batch = batches.load("photos", 32, 32)
         scores = [
-            chosen.measure(spaces.build(space, space.parse(row["arch"]), chosen.profile, 0), batch, 0).value
+            chosen.score(spaces.build(space, space.parse(row["arch"]), chosen.profile, 0), batch, 0).value
             for row in sample
         ]
         assert spearmanr(scores, [float(row[name]) for row in sample])[0] >= least, name

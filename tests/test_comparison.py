@@ -211,8 +211,8 @@ def test_an_interrupt_keeps_the_proxies_that_are_done(truth: Path) -> None:
 
     with pytest.raises(comparison.Interrupted) as raised:
         compare("nasbench201", ["params", "l2_norm"], 8, truth=truth, profile=FAST, workers=1, progress=stop)
-    assert [column.name for column in raised.value.comparison.columns] == ["params"]
-    assert not raised.value.comparison.complete
+    assert [column.name for column in raised.value.result.columns] == ["params"]
+    assert not raised.value.result.complete
 
 
 def column(name: str, rho: float, seconds: float) -> Column:

@@ -250,7 +250,7 @@ def test_network_taps_and_size() -> None:
 def test_scores_are_finite_and_repeat() -> None:
     space, proxy = spaces.get("darts"), proxies.get("gennas-combo", TINY)
     inputs = batches.load("photos", proxy.images, TINY.resolution)
-    values = [proxy.measure(build(space, DARTS_V2, TINY, 1), inputs, 1).value for _ in range(2)]
+    values = [proxy.score(build(space, DARTS_V2, TINY, 1), inputs, 1).value for _ in range(2)]
     assert np.isfinite(values).all() and values[0] == values[1]
 
 

@@ -21,11 +21,12 @@ import numpy as np
 import pytest
 import torch
 
-from naslib_gennas import proxies, spaces
+from naslib_gennas import proxies, scoring, spaces
 from naslib_gennas.errors import EngineError, InputError
 from naslib_gennas.proxies.proxy import Proxy, Score
 from naslib_gennas.regression.profiles import Profile
-from naslib_gennas.scoring import engine
+from naslib_gennas.scoring import cluster
+from naslib_gennas.scoring.pool import Streams
 from naslib_gennas.scoring.store import Store
 from naslib_gennas.spaces.nasbench201 import NasBench201
 
@@ -55,7 +56,7 @@ def proxy():
 
 @pytest.fixture(scope="module")
 def pool():
-    with engine.Pool(2) as pool:
+    with scoring.Pool(2) as pool:
         yield pool
 
 
@@ -80,18 +81,18 @@ class Counting(NasBench201):
 
 def test_every_executor_gives_the_scores_of_this_process(pool, proxy):
     archs = architectures(8)
-    here = list(engine.score_many(SPACE, archs, proxy, workers=1))
+    here = list(scoring.score_many(SPACE, archs, proxy, workers=1))
     assert [record.index for record in here] == list(range(8))
     assert len({record.score for record in here}) > 4
     assert all(record.status == "ok" and record.seconds > 0 and record.details["losses"] for record in here)
-    assert scores(engine.score_many(SPACE, archs, proxy, executor=pool)) == scores(here)
+    assert scores(scoring.score_many(SPACE, archs, proxy, executor=pool)) == scores(here)
     switched_on = torch._C._get_mkldnn_enabled()
     with ThreadPoolExecutor(3) as threads:
         for _ in range(3):  # threads share the switch of oneDNN: which of them ends first must not matter
-            assert scores(engine.score_many(SPACE, archs, proxy, executor=threads)) == scores(here)
+            assert scores(scoring.score_many(SPACE, archs, proxy, executor=threads)) == scores(here)
     assert torch._C._get_mkldnn_enabled() == switched_on
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
-        assert scores(engine.score_many(SPACE, archs[:2], proxy, executor=processes)) == scores(here[:2])
+        assert scores(scoring.score_many(SPACE, archs[:2], proxy, executor=processes)) == scores(here[:2])
 
 
 def test_scoring_here_leaves_threads_and_generators_as_they_were(proxy):
@@ -101,7 +102,7 @@ def test_scoring_here_leaves_threads_and_generators_as_they_were(proxy):
         random.seed(3), np.random.seed(3), torch.manual_seed(3)
         expected = random.random(), np.random.rand(), float(torch.rand(()))
         random.seed(3), np.random.seed(3), torch.manual_seed(3)
-        engine.score_one(SPACE, architectures(1)[0], proxy)
+        scoring.score(SPACE, architectures(1)[0], proxy)
         assert (random.random(), np.random.rand(), float(torch.rand(()))) == expected
         assert torch.get_num_threads() == 2
     finally:
@@ -117,7 +118,7 @@ def test_isomorphic_architectures_are_scored_once(workers, pool, proxy, tmp_path
     assert SPACE.key(arch) == SPACE.key(alike) and SPACE.key(twins[0]) != SPACE.key(twins[1])
     space = Counting(tmp_path)
     executor = pool if workers == 2 else None
-    records = list(engine.score_many(space, [arch, alike, arch, twins[0]], proxy, workers=1, executor=executor))
+    records = list(scoring.score_many(space, [arch, alike, arch, twins[0]], proxy, workers=1, executor=executor))
     assert sorted(record.index for record in records) == [0, 1, 2, 3]
     assert len({record.score for record in records if record.index < 3}) == 1
     assert {record.index: record.arch for record in records}[1] == SPACE.format(alike)
@@ -128,7 +129,7 @@ def test_isomorphic_architectures_are_scored_once(workers, pool, proxy, tmp_path
 def test_untrainable_architectures_rank_last_unbuilt(proxy, tmp_path):
     space = Counting(tmp_path)
     broken = SPACE.parse("|none~0|+|none~0|none~1|+|none~0|none~1|nor_conv_3x3~2|")
-    record = engine.score_one(space, broken, proxy)
+    record = scoring.score(space, broken, proxy)
     assert (record.score, record.status) == (-math.inf, "untrainable")
     assert "no path" in record.reason
     assert not (tmp_path / "built").exists()
@@ -137,23 +138,23 @@ def test_untrainable_architectures_rank_last_unbuilt(proxy, tmp_path):
 def test_architectures_are_taken_lazily_from_an_endless_source(pool, proxy):
     taken = itertools.count()
     source = ((next(taken), SPACE.sample(np.random.default_rng(i)))[1] for i in itertools.count())
-    records = engine.score_many(SPACE, source, proxy, executor=pool)
+    records = scoring.score_many(SPACE, source, proxy, executor=pool)
     assert next(taken) == 0
     seen = [next(records) for _ in range(6)]
     records.close()
     assert len(seen) == 6
     assert next(taken) <= 6 + 8
     # One architecture for ever does not make it read on for ever either.
-    same = engine.score_many(SPACE, itertools.repeat(architectures(1)[0]), proxy, executor=pool)
+    same = scoring.score_many(SPACE, itertools.repeat(architectures(1)[0]), proxy, executor=pool)
     assert len({next(same).score for _ in range(20)}) == 1
 
 
 def test_the_threads_that_a_gpu_gets_give_the_scores_of_this_process(proxy):
     archs = architectures(6)
-    alone = {record.arch: record.score for record in engine.score_many(SPACE, archs, proxy, workers=1)}
+    alone = {record.arch: record.score for record in scoring.score_many(SPACE, archs, proxy, workers=1)}
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    with engine.Streams(2, device) as streams:
-        records = list(engine.score_many(SPACE, archs, proxy, executor=streams, device=device))
+    with Streams(2, device) as streams:
+        records = list(scoring.score_many(SPACE, archs, proxy, executor=streams, device=device))
     assert len(records) == 6
     if device == "cpu":
         assert {record.arch: record.score for record in records} == alone
@@ -161,9 +162,9 @@ def test_the_threads_that_a_gpu_gets_give_the_scores_of_this_process(proxy):
 
 def test_a_text_is_parsed_and_a_wrong_one_refused(proxy):
     arch = architectures(1)[0]
-    assert engine.score_one(SPACE, SPACE.format(arch), proxy).score == engine.score_one(SPACE, arch, proxy).score
+    assert scoring.score(SPACE, SPACE.format(arch), proxy).score == scoring.score(SPACE, arch, proxy).score
     with pytest.raises(InputError, match="conv_7x7"):
-        engine.score_one(SPACE, "|conv_7x7~0|+|none~0|none~1|+|none~0|none~1|none~2|", proxy)
+        scoring.score(SPACE, "|conv_7x7~0|+|none~0|none~1|+|none~0|none~1|none~2|", proxy)
 
 
 def made(measure, **changes):
@@ -178,7 +179,7 @@ def test_a_proxy_that_breaks_down_on_some_architectures_ranks_them_last(pool):
             raise RuntimeError("out of\nluck")
         return Score(math.nan if a_cell == 1 else float(convolutions))
 
-    records = list(engine.score_many(SPACE, architectures(20), made(measure), executor=pool))
+    records = list(scoring.score_many(SPACE, architectures(20), made(measure), executor=pool))
     by_status = {status: [r for r in records if r.status == status] for status in ("ok", "failed", "diverged")}
     assert all(by_status.values()) and sum(map(len, by_status.values())) == 20
     assert {r.reason for r in by_status["failed"]} == {"RuntimeError: out of luck"}
@@ -192,9 +193,9 @@ def test_a_proxy_that_refuses_the_space_says_why(workers, pool):
 
     executor = pool if workers == 2 else None
     with pytest.raises(InputError, match="mine: it needs labels"):
-        list(engine.score_many(SPACE, architectures(3), made(measure), workers=1, executor=executor))
+        list(scoring.score_many(SPACE, architectures(3), made(measure), workers=1, executor=executor))
     with pytest.raises(InputError, match="scores networks of kind rnn; nasbench201 has kind cnn"):
-        engine.score_many(SPACE, [], made(measure, kinds=("rnn",)))
+        scoring.score_many(SPACE, [], made(measure, kinds=("rnn",)))
 
 
 def test_a_changed_proxy_or_space_of_the_user_is_scored_anew(tmp_path):
@@ -214,7 +215,7 @@ def test_a_changed_proxy_or_space_of_the_user_is_scored_anew(tmp_path):
             proxies.registry._FACTORIES.pop("of-mine", None)
             __import__("user_proxy")
             chosen = proxies.get("of-mine", TINY)
-            records = list(engine.score_many(SPACE, archs, chosen, workers=1, store=tmp_path / "scores.sqlite"))
+            records = list(scoring.score_many(SPACE, archs, chosen, workers=1, store=tmp_path / "scores.sqlite"))
             found.append((records[0].score, records[0].reused))
     finally:
         sys.path.remove(str(tmp_path))
@@ -227,10 +228,10 @@ def test_a_killed_worker_costs_one_architecture_at_the_most(proxy, tmp_path):
     deadly, once = archs[3], archs[6]
     space = Counting(tmp_path, deadly=(deadly,), once=(once,))
     with Store(tmp_path / "scores.sqlite") as store:
-        with engine.Pool(1) as pool:
-            records = list(engine.score_many(space, [*archs, deadly], proxy, executor=pool, store=store))
+        with scoring.Pool(1) as pool:
+            records = list(scoring.score_many(space, [*archs, deadly], proxy, executor=pool, store=store))
         assert len(records) == 11
-        expected = scores(engine.score_many(SPACE, archs, proxy, workers=1))
+        expected = scores(scoring.score_many(SPACE, archs, proxy, workers=1))
         found = scores(records)
         assert found[3] == found[10] == (-math.inf, "failed")
         assert {i: found[i] for i in range(10) if i != 3} == {i: expected[i] for i in range(10) if i != 3}
@@ -240,17 +241,17 @@ def test_a_killed_worker_costs_one_architecture_at_the_most(proxy, tmp_path):
         assert space.built().count(SPACE.format(once)) == 2
         # The failure is on record, and a later call tries again.
         assert [row["status"] for row in store.rows(status="failed")] == ["failed"]
-    later = list(engine.score_many(SPACE, [deadly], proxy, workers=1, store=tmp_path / "scores.sqlite"))
+    later = list(scoring.score_many(SPACE, [deadly], proxy, workers=1, store=tmp_path / "scores.sqlite"))
     assert later[0].status == "ok"
 
 
 def test_workers_killed_from_outside_are_replaced(proxy):
     archs = architectures(16, seed=5)
-    expected = scores(engine.score_many(SPACE, archs, proxy, workers=1))
+    expected = scores(scoring.score_many(SPACE, archs, proxy, workers=1))
     draw = random.Random(0)
-    with engine.Pool(2) as pool:
+    with scoring.Pool(2) as pool:
         found = {}
-        for record in engine.score_many(SPACE, archs, proxy, executor=pool):
+        for record in scoring.score_many(SPACE, archs, proxy, executor=pool):
             assert record.index not in found
             found[record.index] = (record.score, record.status)
             if len(found) == 5:
@@ -263,7 +264,9 @@ def test_workers_that_cannot_work_end_the_call(proxy, tmp_path):
     archs = architectures(4)
     with pytest.raises(EngineError, match="no worker could score anything"):
         list(
-            engine.score_many(Counting(tmp_path, deadly=tuple(archs)), archs, proxy, workers=1, executor=engine.Pool(1))
+            scoring.score_many(
+                Counting(tmp_path, deadly=tuple(archs)), archs, proxy, workers=1, executor=scoring.Pool(1)
+            )
         )
 
 
@@ -272,14 +275,14 @@ def test_an_executor_of_the_caller_that_breaks_is_an_error_in_one_line(proxy, tm
     space = Counting(tmp_path, deadly=(archs[0],))
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
         with pytest.raises(EngineError, match="the executor broke"):
-            list(engine.score_many(space, archs, proxy, executor=executor))
+            list(scoring.score_many(space, archs, proxy, executor=executor))
 
 
 SCRIPT = """
 import sys, time
 import numpy as np
 from naslib_gennas import proxies, spaces
-from naslib_gennas.scoring import engine
+from naslib_gennas import scoring
 from naslib_gennas.regression.profiles import Profile
 
 space = spaces.get("nasbench201")
@@ -288,7 +291,7 @@ rng = np.random.default_rng(7)
 archs = [space.sample(rng) for _ in range({count})]
 try:
     proxy = proxies.get("gennas-combo", profile)
-    for record in engine.score_many(space, archs, proxy, workers={workers}, store={store!r}):
+    for record in scoring.score_many(space, archs, proxy, workers={workers}, store={store!r}):
         print(record.index, record.score, flush=True)
 except KeyboardInterrupt:
     print("stopped", flush=True)
@@ -364,8 +367,8 @@ def test_a_killed_parent_leaves_every_reported_score_and_no_worker(tmp_path):
     rng = np.random.default_rng(7)
     archs = [SPACE.sample(rng) for _ in range(count)]
     chosen = proxies.get("gennas-combo", TINY)
-    final = list(engine.score_many(SPACE, archs, chosen, workers=1, store=tmp_path / "scores.sqlite"))
-    expected = scores(engine.score_many(SPACE, archs, chosen, workers=1))
+    final = list(scoring.score_many(SPACE, archs, chosen, workers=1, store=tmp_path / "scores.sqlite"))
+    expected = scores(scoring.score_many(SPACE, archs, chosen, workers=1))
     assert scores(final) == expected
     after = stored(tmp_path)
     assert {arch: after[arch] for arch in before} == before
@@ -381,7 +384,7 @@ def test_two_processes_share_a_store(tmp_path):
     chosen = proxies.get("gennas-combo", TINY)
     rng = np.random.default_rng(7)
     again = list(
-        engine.score_many(
+        scoring.score_many(
             SPACE, [SPACE.sample(rng) for _ in range(80)], chosen, workers=1, store=tmp_path / "scores.sqlite"
         )
     )
@@ -391,30 +394,30 @@ def test_two_processes_share_a_store(tmp_path):
 def test_a_dask_cluster_gives_the_scores_of_the_pool(proxy, tmp_path):
     distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed (the extra cluster)")
     archs = architectures(12)
-    expected = scores(engine.score_many(SPACE, archs, proxy, workers=1))
+    expected = scores(scoring.score_many(SPACE, archs, proxy, workers=1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         local = distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
         )
-    with local, engine.cluster(local.scheduler_address) as executor:
+    with local, cluster.executor(local.scheduler_address) as executor:
         started = time.monotonic()
-        records = list(engine.score_many(SPACE, archs, proxy, executor=executor, store=tmp_path / "scores.sqlite"))
+        records = list(scoring.score_many(SPACE, archs, proxy, executor=executor, store=tmp_path / "scores.sqlite"))
         assert scores(records) == expected
         assert time.monotonic() - started < 60
 
 
 def test_a_scheduler_that_does_not_answer_is_said_in_a_line(monkeypatch):
     pytest.importorskip("distributed", reason="dask.distributed is not installed (the extra cluster)")
-    monkeypatch.setattr(engine, "_ANSWER", 1)
+    monkeypatch.setattr("naslib_gennas.scoring.cluster._ANSWER", 1)
     for address in ("tcp://127.0.0.1:9", "nonsense"):
-        with pytest.raises(InputError, match=f"scheduler '{address}' does not answer"), engine.cluster(address):
+        with pytest.raises(InputError, match=f"scheduler '{address}' does not answer"), cluster.executor(address):
             pass
 
 
 def test_no_workers_are_left_behind(proxy):
     before = set(threading.enumerate())
-    records = engine.score_many(SPACE, architectures(6), proxy, workers=2)
+    records = scoring.score_many(SPACE, architectures(6), proxy, workers=2)
     next(records)
     children = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "pid="], capture_output=True, text=True)
     assert len(children.stdout.split()) >= 2

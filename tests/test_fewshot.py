@@ -11,7 +11,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from naslib_gennas import proxies, spaces
+from naslib_gennas import proxies, scoring, spaces
 from naslib_gennas.cli import app
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
@@ -19,7 +19,6 @@ from naslib_gennas.proxies import gennas_fewshot
 from naslib_gennas.proxies import ranker as rankers
 from naslib_gennas.regression import batches
 from naslib_gennas.regression.profiles import Profile
-from naslib_gennas.scoring import engine
 from naslib_gennas.scoring.store import Store
 from naslib_gennas.truth.labels import rho
 
@@ -27,6 +26,7 @@ SPACE = spaces.get("nasbench201")
 SMALL = {"cells": 1, "channels": 4, "images": 4, "resolution": 8, "target_size": 2, "steps": 2}
 QUICK = Profile(name="quick", **SMALL)
 INPUTS = batches.load("photos", 4, 8)
+BATCH = batches.given(INPUTS)
 CHAIN = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|none~0|none~1|skip_connect~2|"
 
 
@@ -46,7 +46,7 @@ def archs(count: int, seed: int) -> List[Any]:
 
 
 def described(arch: Any) -> Dict[str, float]:
-    return dict(rankers.describe(spaces.build(SPACE, arch, QUICK, 0), INPUTS, 0, QUICK).details)
+    return dict(rankers.describe(spaces.build(SPACE, arch, QUICK, 0), BATCH, 0, QUICK).details)
 
 
 def value(arch: Any) -> float:
@@ -70,7 +70,7 @@ def row(prior: float, **features: float) -> Dict[str, float]:
 def test_the_description_is_the_label_free_score_with_finite_features() -> None:
     network = spaces.build(SPACE, SPACE.parse(CHAIN), QUICK, 0)
     plus = proxies.get("gennas-plus", QUICK).score(network, INPUTS, 0)
-    found = rankers.describe(network, INPUTS, 0, QUICK)
+    found = rankers.describe(network, BATCH, 0, QUICK)
     assert found.value == plus.value == found.details[rankers.PRIOR]
     assert all(math.isfinite(number) for number in found.details.values())
     assert found.details["az_progressivity"] == pytest.approx(
@@ -82,7 +82,7 @@ def test_a_network_without_class_scores_is_described_too(monkeypatch: pytest.Mon
     network = spaces.build(SPACE, SPACE.parse(CHAIN), QUICK, 0)
     combo = proxies.get("gennas-combo", QUICK).score(network, INPUTS, 0)
     monkeypatch.setattr(type(network), "logits", StagedNetwork.logits)
-    found = rankers.describe(network, INPUTS, 0, QUICK)
+    found = rankers.describe(network, BATCH, 0, QUICK)
     assert found.status == "ok" and found.value == combo.value
     assert found.details["conv 3 on a path"] == 9.0
 
@@ -158,8 +158,8 @@ def write(path: Path, count: int = 6, column: str = "accuracy", shift: float = 0
     return path
 
 
-def score(name: str, arch: Any, store: Any = None) -> engine.Record:
-    return engine.score_one(SPACE, arch, proxies.get(name, QUICK), store=store)
+def score(name: str, arch: Any, store: Any = None) -> scoring.Record:
+    return scoring.score(SPACE, arch, proxies.get(name, QUICK), store=store)
 
 
 def test_a_ranking_on_the_command_line_learns_from_a_file(empty_folder: Path) -> None:
@@ -216,11 +216,11 @@ def test_a_users_mistakes_are_one_line(tmp_path: Path) -> None:
         score(f"gennas-fewshot:{path}:acuracy", arch)
     with pytest.raises(InputError, match="has no architecture of darts"):
         found = proxies.get(f"gennas-fewshot:{path}", QUICK)
-        engine.score_one(darts, darts.sample(np.random.default_rng(0)), found)
+        scoring.score(darts, darts.sample(np.random.default_rng(0)), found)
     network = spaces.build(SPACE, arch, QUICK, 0)
     network.built_from = None
     with pytest.raises(InputError, match="not a network of your own"):
-        proxies.get(f"gennas-fewshot:{path}", QUICK).measure(network, INPUTS, 0)
+        proxies.get(f"gennas-fewshot:{path}", QUICK).score(network, INPUTS, 0)
 
 
 def test_labels_that_cannot_be_trained_are_left_out(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_file_that_changes_while_it_is_used_is_noticed(tmp_path: Path) -> None
     found = proxies.get(f"gennas-fewshot:{path}", QUICK)
     write(path, shift=1.0)
     with pytest.raises(InputError, match="has changed since the proxy was made"):
-        engine.score_one(SPACE, archs(1, 2)[0], found)
+        scoring.score(SPACE, archs(1, 2)[0], found)
 
 
 def test_a_diverged_network_stays_diverged() -> None:

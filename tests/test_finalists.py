@@ -10,12 +10,11 @@ import pytest
 import torch
 from scipy.stats import zscore
 
-from naslib_gennas import proxies, spaces
+from naslib_gennas import proxies, scoring, spaces
 from naslib_gennas.proxies import gennas
 from naslib_gennas.regression import batches, profiles, tasks
 from naslib_gennas.regression.maps import regress
 from naslib_gennas.regression.profiles import PAPER
-from naslib_gennas.scoring import engine
 from naslib_gennas.studies import race
 
 SPACE = spaces.get("nasbench201")
@@ -75,13 +74,16 @@ def test_a_training_goes_on_from_its_file_and_does_without_it(tmp_path):
 
 
 def run(archs, proxy, until=math.inf, best=1, called=None, judge=None):
-    def score(listed, cut):
-        if called is not None:
-            called.append(cut.name if cut is judge else cut.profile.steps)
-        return engine.score_many(SPACE, listed, cut, seed=0, workers=1)
+    class Listening(scoring.Scorer):
+        def many(self, archs):
+            if called is not None:
+                called.append(self.proxy.name if self.proxy is judge else self.proxy.profile.steps)
+            return super().many(archs)
 
     chosen = [(number, arch, -float(number)) for number, arch in enumerate(archs)]
-    return list(race.race(chosen, SPACE, None, proxy, score, until, best, judge))
+    scorer = Listening.of(SPACE, proxy, workers=1)
+    judges = None if judge is None else scorer.at(proxy=judge)
+    return list(race.race(chosen, scorer, None, until, best, judges))
 
 
 def in_order(last):
@@ -97,11 +99,11 @@ def test_the_better_half_goes_on_and_scores_are_those_of_whole_trainings():
     assert called == [4, 8, 16] and len(states) == 9 + 5 + 3
     found = states[-1]
     assert [one.rung for one in found] == [3, 3, 3, 2, 2, 1, 1, 1, 1]
-    plain = {record.index: record.score for record in engine.score_many(SPACE, archs, proxy, seed=0, workers=1)}
+    plain = {record.index: record.score for record in scoring.score_many(SPACE, archs, proxy, seed=0, workers=1)}
     assert {one.id: one.final_score for one in found[:3]} == {one.id: plain[one.id] for one in found[:3]}
     assert found[:3] == in_order(found[:3])
     short = gennas.from_task(tasks.get("combo"), SIZE.replace(steps=4))
-    first = {record.index: record.score for record in engine.score_many(SPACE, archs, short, seed=0, workers=1)}
+    first = {record.index: record.score for record in scoring.score_many(SPACE, archs, short, seed=0, workers=1)}
     left = {one.id for one in found if one.rung == 1}
     assert max(first[number] for number in left) <= min(first[number] for number in set(first) - left)
 
@@ -111,7 +113,7 @@ def test_a_deeper_space_trains_for_longer_and_looks_later(tmp_path):
     steps = {}
     for name in ("nasbench201", "nasbench101", "darts"):
         space = spaces.get(name)
-        proxy = race.deep_proxy(space, "gennas-combo", fast)
+        proxy = race.deep(scoring.Scorer.of(space, "gennas-combo", profile=fast)).proxy
         least = race.FIRST_RUNG * space.norm_depth(space.size(proxy.profile))
         steps[name] = [cut.profile.steps for cut in proxy.rungs(tmp_path, least)]
     assert steps == {"nasbench201": [3, 6, 12, 24], "nasbench101": [30, 60], "darts": [60]}
@@ -125,7 +127,7 @@ def test_the_judge_is_asked_about_the_best_of_the_last_rung(monkeypatch):
     assert called == [4, 8, 16, "params"] and len(states) == 9 + 5 + 3 + 2
     found = states[-1]
     assert {one.id for one in found[:2]} == {one.id for one in before[:2]}
-    scores = {record.index: record.score for record in engine.score_many(SPACE, archs, judge, seed=0, workers=1)}
+    scores = {record.index: record.score for record in scoring.score_many(SPACE, archs, judge, seed=0, workers=1)}
     assert [one.judged for one in found[:2]] == [scores[one.id] for one in found[:2]]
     assert [one.judged for one in found[2:]] == [None] * 7
     assert [one.id for one in found[2:]] == [one.id for one in before[2:]]
@@ -142,15 +144,19 @@ def test_the_judge_counts_as_much_as_the_final_score():
 
 def test_who_judges_whom():
     fast = profiles.get("fast")
-    assert race.judge(SPACE, None, fast).name == "gennas-plus"
-    assert race.judge(SPACE, "gennas-search-N", fast).profile == fast
+
+    def scorer(name, profile=fast, space=SPACE):
+        return scoring.Scorer.of(space, name, profile=profile)
+
+    assert race.judge(scorer(None)).proxy.name == "gennas-plus"
+    assert race.judge(scorer("gennas-search-N")).proxy.profile == fast
     # A score of several trainings races by one, and has the last word itself.
-    assert race.deep_proxy(SPACE, "gennas-plus", fast).name == "gennas-combo"
-    assert race.judge(SPACE, "gennas-plus", fast).name == "gennas-plus"
-    assert race.judge(SPACE, "synflow", fast) is None
+    assert race.deep(scorer("gennas-plus")).proxy.name == "gennas-combo"
+    assert race.judge(scorer("gennas-plus")).proxy.name == "gennas-plus"
+    assert race.judge(scorer("synflow")) is None
     # At full depth from the start nothing is raced.
-    assert race.judge(SPACE, None, PAPER) is None
-    assert race.judge(spaces.get("nasbenchnlp"), None, fast) is None
+    assert race.judge(scorer(None, PAPER)) is None
+    assert race.judge(scorer(None, space="nasbenchnlp")) is None
 
 
 def test_at_least_twice_as_many_as_matter_reach_the_end():

@@ -60,8 +60,8 @@ def test_the_identity_of_a_batch_is_its_content(tmp_path):
     batch = np.random.default_rng(0).normal(size=(16, 3, 32, 32)).astype(np.float32)
     for path, content in ((first, batch), (second, batch), (third, batch + 1)):
         np.save(path, content)
-    assert batches.identity(str(first)) == batches.identity(str(second)) != batches.identity(str(third))
-    assert batches.identity("photos") == "photos"
+    assert batches.get(str(first)).identity == batches.get(str(second)).identity != batches.get(str(third)).identity
+    assert batches.get("photos").identity == "photos"
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 import naslib_gennas
-from naslib_gennas import proxies, spaces
+from naslib_gennas import proxies, scoring, spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.recurrent import RecurrentLayer
 from naslib_gennas.regression import profiles, tasks
 from naslib_gennas.regression.sequences import regress_sequences
-from naslib_gennas.scoring import engine
 
 SPACE = spaces.get("nasbenchnlp")
 SMALL = profiles.PAPER.replace(name="small", width=0.1, steps=20, sequences=4)
@@ -385,11 +384,11 @@ def test_matrices_between_nodes_keep_their_initial_values_unless_asked_to_train(
 def test_the_proxy_scores_recipes_through_the_engine() -> None:
     arch = recipe(5)
     proxy = proxies.get("gennas-nlp-search", SMALL)
-    record = engine.score_one(SPACE, arch, proxy, seed=0)
+    record = scoring.score(SPACE, arch, proxy, seed=0)
     assert record.status == "ok" and record.score == -scored(arch, 0).loss
     assert record.arch == SPACE.format(arch)
     with pytest.raises(InputError):
-        engine.score_one(SPACE, arch, "gennas-combo", seed=0)
+        scoring.score(SPACE, arch, "gennas-combo", seed=0)
 
 
 def test_small_networks_already_rank_the_authors_recipes_as_the_authors_losses_do(shared: Path) -> None:

@@ -96,7 +96,7 @@ def test_every_space_draws_varies_writes_and_scores(name: str) -> None:
         assert [m.shape[1] for m in maps] == network.stage_channels
         assert [m.shape[2] for m in maps] == [16, 8, 4]
         assert network.logits(inputs).shape == (2, 10)
-        scores.append(proxy.measure(network, inputs, 0).value)
+        scores.append(proxy.score(network, inputs, 0).value)
     assert np.isfinite(scores).all() and len(set(scores)) == len(scores)
 
 

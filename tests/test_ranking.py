@@ -128,7 +128,7 @@ def test_an_interrupted_run_leaves_what_was_done_and_goes_on_from_there(tmp_path
 
     with pytest.raises(ranking.Interrupted) as stopped:
         ranking.rank(SPACE, SIZE, 10, truth=None, workers=1, out=tmp_path / "a", store=store, progress=stop)
-    assert stopped.value.ranking.n == 4 and not stopped.value.ranking.complete
+    assert stopped.value.result.n == 4 and not stopped.value.result.complete
     content = json.loads((tmp_path / "a" / "result.json").read_text(encoding="utf-8"))
     assert content["n"] == 4 and content["complete"] is False
     again = ranking.rank(SPACE, SIZE, 10, truth=None, workers=1, store=store)

@@ -113,7 +113,8 @@ def test_untrainable_candidates_count_as_evaluations():
         return any(SPACE.untrainable(SPACE.sample(np.random.default_rng([seed, number]))) for number in range(10))
 
     seed = next(seed for seed in range(1000) if untrainable(seed))
-    found = search.search(SPACE, **USUAL, method="random", evaluations=10, seed=seed)
+    options = {name: value for name, value in USUAL.items() if name not in ("population", "tournament")}
+    found = search.search(SPACE, **options, method="random", evaluations=10, seed=seed)
     assert [step.id for step in found.course.steps] == list(range(10)) and found.control is None
     assert {step.status for step in found.course.steps} == {"ok", "untrainable"}
     assert all(step.score == -math.inf for step in found.course.steps if step.status == "untrainable")
@@ -170,7 +171,7 @@ def test_an_interrupted_search_says_what_it_has(tmp_path):
 
     with pytest.raises(search.Interrupted) as caught:
         search.search(SPACE, **USUAL, evaluations=20, store=tmp_path / "s.sqlite", out=tmp_path / "out", progress=stop)
-    assert caught.value.found.evaluations == 7 and not caught.value.found.complete
+    assert caught.value.result.evaluations == 7 and not caught.value.result.complete
     assert json.loads((tmp_path / "out" / "result.json").read_text())["evaluations"] == 7
     found = search.search(
         SPACE, **USUAL, evaluations=20, control=False, store=tmp_path / "s.sqlite", out=tmp_path / "out"
@@ -264,7 +265,7 @@ def test_a_task_search_finds_a_task_that_works_everywhere_and_goes_on(tmp_path, 
     kept = {"store": tmp_path / "s.sqlite", "out": tmp_path / "out"}
     with pytest.raises(task_search.Interrupted) as caught:
         task_search.search(SPACE, few(), **TASK, evaluations=12, progress=stop, **kept)
-    assert len(caught.value.found.course.trials) == 5
+    assert len(caught.value.result.course.trials) == 5
     found = task_search.search(SPACE, few(), **TASK, evaluations=12, held_out=few(6, seed=1), **kept)
     assert found.resumed == 5 and len(found.course.trials) == len(found.control.trials) == 12
     whole = task_search.search(SPACE, few(), **TASK, evaluations=12, control=False)

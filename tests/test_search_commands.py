@@ -21,7 +21,6 @@ from typer.testing import CliRunner
 from naslib_gennas import spaces
 from naslib_gennas.cli.app import app
 from naslib_gennas.regression import profiles, tasks
-from naslib_gennas.scoring import engine
 from naslib_gennas.studies import race, task_search
 
 SPACE = spaces.get("nasbench201")
@@ -260,7 +259,7 @@ def test_a_search_on_a_running_dask_cluster(place):
 
 def test_a_scheduler_that_does_not_answer(place, monkeypatch):
     pytest.importorskip("distributed", reason="dask.distributed is not installed (the extra cluster)")
-    monkeypatch.setattr(engine, "_ANSWER", 1)
+    monkeypatch.setattr("naslib_gennas.scoring.cluster._ANSWER", 1)
     result = run(*SEARCH, "--scheduler", "tcp://127.0.0.1:9")
     assert result.exit_code == 2 and result.stderr.count("\n") == 1
     assert "scheduler 'tcp://127.0.0.1:9' does not answer" in result.stderr

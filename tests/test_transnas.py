@@ -119,7 +119,7 @@ def test_scores_are_finite_and_distinct(name: str) -> None:
     space, proxy, rng = spaces.get(name), proxies.get("gennas-combo", TINY), np.random.default_rng(0)
     inputs = batches.load("photos", proxy.images, TINY.resolution)
     archs = [arch for arch in (space.sample(rng) for _ in range(8)) if space.untrainable(arch) is None][:3]
-    scores = [proxy.measure(build(space, arch, TINY, 0), inputs, 0).value for arch in archs]
+    scores = [proxy.score(build(space, arch, TINY, 0), inputs, 0).value for arch in archs]
     assert np.isfinite(scores).all() and len(set(scores)) == 3
 
 

@@ -15,7 +15,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 from typing_extensions import Annotated
 
-from naslib_gennas import __version__
+from naslib_gennas._version import __version__
 from naslib_gennas.cli import options
 from naslib_gennas.cli.printing import errors
 from naslib_gennas.errors import EngineError, InputError

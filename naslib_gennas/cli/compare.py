@@ -61,8 +61,8 @@ def compare(
                 progress=lambda name, done, total: advance(done, total, name),
             )
         except comparison.Interrupted as stopped:
-            report.write(stopped.comparison, folder)
-            output.emit(stopped.comparison.to_json())
+            report.write(stopped.result, folder)
+            output.emit(stopped.result.to_json())
             raise KeyboardInterrupt(f"every score is in the store: the same command goes on. See {folder}.") from None
     report.write(result, folder)
     _print(output.console, result)

@@ -115,12 +115,22 @@ Evaluations = Annotated[
     how_much("--evaluations", metavar="N", help="Stop after so many.", show_default="450, or no limit with --budget"),
 ]
 Budget = Annotated[Optional[str], how_much("--budget", metavar="TIME", help="Stop after this time: 90s, 10m, 2h.")]
-Population = Annotated[int, how_much("--population", metavar="N", help="Size of the population.")]
+Population = Annotated[
+    Optional[int], how_much("--population", metavar="N", help="Size of the population.", show_default="50")
+]
 Tournament = Annotated[
-    int, how_much("--tournament", metavar="N", help="Individuals drawn to compete for being the next parent.")
+    Optional[int],
+    how_much(
+        "--tournament", metavar="N", help="Individuals drawn to compete for being the next parent.", show_default="10"
+    ),
 ]
 Control = Annotated[
-    bool, how_much("--control/--no-control", help="Also run random search with the same budget, for comparison.")
+    Optional[bool],
+    how_much(
+        "--control/--no-control",
+        help="Also run random search with the same budget, for comparison.",
+        show_default="control, where the method has a use for it",
+    ),
 ]
 OutFolder = Annotated[
     Optional[Path],
@@ -191,9 +201,9 @@ def _scoring(
     with contextlib.ExitStack() as stack:
         executor = None
         if scheduler is not None:
-            from naslib_gennas.scoring import engine
+            from naslib_gennas.scoring import cluster
 
-            executor = stack.enter_context(engine.cluster(scheduler, workers))
+            executor = stack.enter_context(cluster.executor(scheduler, workers))
         yield {
             "inputs": inputs,
             "seed": seed,

@@ -55,7 +55,7 @@ def rank(
                 progress=lambda record, done, total: advance(done, total),
             )
         except ranking.Interrupted as stopped:
-            done = stopped.ranking
+            done = stopped.result
             output.emit(done.to_json())
             raise KeyboardInterrupt(
                 f"{done.n} scores are in {done.folder} and in the store: the same command again goes on from there."

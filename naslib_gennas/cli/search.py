@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, List, Mapping, Optional
+from typing import Any, List, Optional
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,29 +19,34 @@ from naslib_gennas.cli.options import (
     SpaceName,
     Tournament,
 )
-from naslib_gennas.cli.printing import Output, print_columns, print_truth, progress_bar, written
+from naslib_gennas.cli.printing import print_columns, print_truth, progress_bar, written
 
 
 def search(
     space: SpaceName,
     proxy: ProxyName = None,
     method: Annotated[
-        str, options.what("--method", metavar="NAME", help="Search method: evolution, random, nasi or rlnas.")
+        str, options.what("--method", metavar="NAME", help="Search method: evolution, random, rlnas or nasi.")
     ] = "evolution",
     constraint: Annotated[
         Optional[List[str]],
         options.what("--constraint", metavar="BOUND", help="params<1.5M, flops<200M; may be given several times."),
     ] = None,
     nu: Annotated[
-        str,
-        options.what("--nu", metavar="LIMIT", help="NASI's limit on the trace norm: adaptive, fixed, or a number."),
-    ] = "adaptive",
+        Optional[str],
+        options.what(
+            "--nu",
+            metavar="LIMIT",
+            help="NASI's limit on the trace norm: adaptive, fixed, or a number.",
+            show_default="adaptive",
+        ),
+    ] = None,
     *,
     truth: options.Truth,
     evaluations: Evaluations = None,
     budget: Budget = None,
-    population: Population = 50,
-    tournament: Tournament = 10,
+    population: Population = None,
+    tournament: Tournament = None,
     finalists: Annotated[
         Optional[int],
         options.how_much(
@@ -52,7 +56,7 @@ def search(
             show_default="a fifth of the evaluations",
         ),
     ] = None,
-    control: Control = True,
+    control: Control = None,
     scoring: options.Scoring,
     out: OutFolder = None,
     output: options.Output,
@@ -63,18 +67,16 @@ def search(
 
     Example: [bold]gennas search nasbench201 --budget 10m --constraint 'params<1M'[/]
     """
-    from naslib_gennas import files
-    from naslib_gennas.studies import search
-    from naslib_gennas.studies.search import seconds
+    from naslib_gennas import files, spaces
+    from naslib_gennas import truth as truths
+    from naslib_gennas.studies import methods, search
+    from naslib_gennas.studies.budget import USUAL_EVALUATIONS, seconds
 
-    if method == "nasi":
-        _nasi(space, evaluations, nu, truth, scoring, out, output)
-        return
-    if method == "rlnas":
-        # One supernet scores them all; a larger one for the finalists would be another search.
-        proxy, method, finalists = "rlnas", "evolution", finalists or 0
+    own = {"population": population, "tournament": tournament, "nu": nu}
+    chosen = methods.get(method, **{name: value for name, value in own.items() if value is not None})
+    table = truths.find(truth["truth"], spaces.get(space), truth["higher_is_better"])
     again = "the same command again goes on from there."
-    total = evaluations or (None if budget else search.USUAL_EVALUATIONS)
+    total = evaluations or (None if budget else USUAL_EVALUATIONS)
     with progress_bar(output.console, f"Searching {space}", total) as advance:
 
         def show(method: str, step: Any, best: Any, done: int) -> None:
@@ -84,61 +86,23 @@ def search(
         try:
             found = search.search(
                 space,
-                proxy,
+                proxy=proxy,
+                method=chosen,
                 evaluations=evaluations,
                 budget=None if budget is None else seconds(budget),
-                method=method,
-                population=population,
-                tournament=tournament,
                 constraint=constraint or (),
                 finalists=finalists,
                 control=control,
-                **truth,
+                truth=table,
                 **scoring,
                 out=out or files.new_folder(f"search-{space}"),
                 progress=show,
             )
         except search.Interrupted as stopped:
-            output.emit(stopped.found.to_json())
-            raise KeyboardInterrupt(f"{stopped.found.evaluations} evaluations are in the store: {again}") from None
+            output.emit(stopped.result.to_json())
+            raise KeyboardInterrupt(f"{stopped.result.evaluations} evaluations are in the store: {again}") from None
     _print(output.console, found)
     output.emit(found.to_json())
-
-
-def _nasi(
-    space: str,
-    steps: Optional[int],
-    nu: str,
-    truth: Mapping[str, Any],
-    scoring: Mapping[str, Any],
-    out: Optional[Path],
-    output: Output,
-) -> None:
-    from naslib_gennas import files, spaces
-    from naslib_gennas import truth as truths
-    from naslib_gennas.regression import profiles
-    from naslib_gennas.studies import nasi
-
-    console, chosen, profile = output.console, spaces.get(space), scoring["profile"]
-    table = truths.find(truth["truth"], chosen, truth["higher_is_better"])
-    folder = files.folder(out or files.new_folder(f"nasi-{space}"))
-    with progress_bar(console, f"Searching {space}", steps) as advance:
-        found = nasi.search(
-            space,
-            steps=steps,
-            nu=nu,
-            inputs=scoring["inputs"] or "noise",
-            seed=scoring["seed"],
-            profile=None if profile is None else profiles.get(profile),
-            device=scoring["device"],
-            progress=lambda done, total, draw: advance(done, total, f"trace norm {draw.trace:.3g}, nu {draw.nu:.3g}"),
-        )
-    value = None if table is None else table.of(chosen, chosen.parse(found.arch))
-    content = {**found.to_json(), "truth": value, "folder": str(folder)}
-    files.write_json(folder / "result.json", content)
-    console.print(f"Architecture: [bold]{escape(found.arch)}[/]" + ("" if value is None else f"  truth {value:.2f}"))
-    written(console, folder, "result.json")
-    output.emit(content)
 
 
 def _print(console: Console, found: Any) -> None:

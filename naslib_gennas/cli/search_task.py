@@ -44,9 +44,9 @@ def search_task(
     ] = 20,
     evaluations: Evaluations = None,
     budget: Budget = None,
-    population: Population = 50,
-    tournament: Tournament = 10,
-    control: Control = True,
+    population: Population = None,
+    tournament: Tournament = None,
+    control: Control = None,
     *,
     scoring: options.Scoring,
     name: Annotated[str, options.output("--name", metavar="NAME", help="Name of the task.")] = "searched",
@@ -58,10 +58,11 @@ def search_task(
     Example: [bold]gennas search-task nasbench201 --truth analog-nasbench --held-out 100 --budget 30m[/]
     """
     from naslib_gennas import files
-    from naslib_gennas.studies import task_search
-    from naslib_gennas.studies.search import seconds
+    from naslib_gennas.studies import methods, task_search
+    from naslib_gennas.studies.budget import USUAL_EVALUATIONS, seconds
     from naslib_gennas.truth import labels as labelling
 
+    own = {"population": population, "tournament": tournament}
     again = "the same command again goes on from there."
     known, others = labelling.choose(
         space,
@@ -74,7 +75,7 @@ def search_task(
     )
     for asked in filter(None, (known, others)):
         print_labels(output.console, asked)
-    total = evaluations or (None if budget else task_search.USUAL_EVALUATIONS)
+    total = evaluations or (None if budget else USUAL_EVALUATIONS)
     with progress_bar(output.console, f"Searching a task for {space}", total) as advance:
 
         def show(method: str, trial: Any, best: float, done: int) -> None:
@@ -86,18 +87,17 @@ def search_task(
                 known,
                 evaluations=evaluations,
                 budget=None if budget is None else seconds(budget),
-                population=population,
-                tournament=tournament,
-                control=control,
+                method=methods.get("evolution", **{name: value for name, value in own.items() if value is not None}),
+                control=control is not False,
                 held_out=others,
                 name=name,
-                **{**scoring, "inputs": scoring["inputs"] or "photos"},
+                **scoring,
                 out=out or files.new_folder(f"search-task-{space}"),
                 progress=show,
             )
         except task_search.Interrupted as stopped:
-            output.emit(stopped.found.to_json())
-            raise KeyboardInterrupt(f"{len(stopped.found.course.trials)} tasks are in the store: {again}") from None
+            output.emit(stopped.result.to_json())
+            raise KeyboardInterrupt(f"{len(stopped.result.course.trials)} tasks are in the store: {again}") from None
     _print(output.console, found, name)
     output.emit(found.to_json())
 

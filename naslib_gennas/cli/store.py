@@ -8,7 +8,7 @@ from typing import List, Optional, Tuple
 import typer
 from typing_extensions import Annotated
 
-from naslib_gennas import __version__
+from naslib_gennas._version import __version__
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import Output, StoreFile
 from naslib_gennas.cli.printing import print_columns

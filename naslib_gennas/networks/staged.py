@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 from torch import nn
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a network was built from: a search space and an architecture of it. Copies of the network share it."""
+
+    space: Any
+    arch: Any
+
+    def __deepcopy__(self, memo: Any) -> Origin:
+        return self
 
 
 class StagedNetwork(nn.Module, ABC):
@@ -16,7 +28,7 @@ class StagedNetwork(nn.Module, ABC):
     a recurrent network takes (length, batch, dimension) and gives one (length, batch, dimension).
 
     Attributes:
-        built_from: the name of the search space and the architecture that it was built from, where `spaces.build` did.
+        built_from: the search space and the architecture that it was built from, where `spaces.build` did.
         norm_depth: `SearchSpace.norm_depth` of that space at the network's size; None where it is not known.
         dimensions: of its stage feature maps besides images and channels: 2, or 1 for maps over time.
         arguments: what its class was called with, positions and keywords, so that it can be written down as source;
@@ -24,7 +36,7 @@ class StagedNetwork(nn.Module, ABC):
     """
 
     dimensions: int = 2
-    built_from: Optional[Tuple[str, Any]] = None
+    built_from: Optional[Origin] = None
     norm_depth: Optional[int] = None
     arguments: Tuple[Tuple[Any, ...], Dict[str, Any]] = ((), {})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
 import logging
@@ -18,8 +17,8 @@ from naslib_gennas.plugin.graph_space import NaslibSpace
 from naslib_gennas.plugin.notations import Spec
 from naslib_gennas.plugin.scoring import GraphScorer, Settings, task_of
 from naslib_gennas.proxies import gennas
-from naslib_gennas.scoring import engine
-from naslib_gennas.studies import race as finals
+from naslib_gennas.scoring.scorer import Scorer
+from naslib_gennas.studies import race
 from naslib_gennas.studies.evolution import Evolution, Individual, differences
 from naslib_gennas.studies.race import Finalist
 
@@ -115,17 +114,15 @@ class GenNASRegularizedEvolution(MetaOptimizer):
     def _race(self, space: NaslibSpace, evolution: Evolution[Spec]) -> None:
         settings = self.scorer.settings
         profile = settings.resolved()
-        count = self.epochs // finals.SHARE * finals.usual(space, profile) if self.count < 0 else self.count
+        count = self.epochs // race.SHARE * race.usual(space, profile) if self.count < 0 else self.count
         scored = ((one.id, one.genome, one.fitness) for one in evolution.history if one.fitness is not None)
-        entrants = finals.entrants(scored, space, count)
+        entrants = race.entrants(scored, space, count)
         if not entrants or space.kind != "cnn":  # recurrent networks have no depth to be cut to
             return
-        name = f"{gennas.PREFIX}{self.task}"
-        score = functools.partial(
-            engine.score_many, space, inputs=settings.inputs, seed=finals.seed_for(self.seed), workers=1
+        scorer = Scorer.of(
+            space, f"{gennas.PREFIX}{self.task}", profile=profile, inputs=settings.inputs, seed=self.seed, workers=1
         )
-        deep, judge = finals.deep_proxy(space, name, profile), finals.judge(space, name, profile)
-        for found in finals.race(entrants, space, None, deep, score, math.inf, judge=judge):
+        for found in race.race(entrants, race.deep(scorer), None, math.inf, judge=race.judge(scorer)):
             self.finalists = found
         logger.info("gennas: %d finalists raced; the winner is %s", len(self.finalists), self._incumbent().genome)
 

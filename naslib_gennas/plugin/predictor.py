@@ -120,10 +120,10 @@ class GenNASPredictor(Predictor):
         if len(set(labels)) < LEAST_LABELS or not self.candidates:
             logger.info("gennas: %d labels choose no task; %s stays", len(labels), self.task)
             return
-        started, before = time.perf_counter(), len(self.scorer.cache)
+        started, before = time.perf_counter(), self.scorer.scored
         for task in self.candidates:
             self.correlations[task] = _rho(self.scorer, xtrain, labels, task)
-        new = len(self.scorer.cache) - before
+        new = self.scorer.scored - before
         if new:
             self._pace = (time.perf_counter() - started) / new
         self.task = max(self.correlations, key=lambda task: self.correlations[task])

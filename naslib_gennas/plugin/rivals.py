@@ -8,7 +8,6 @@ import types
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 
 from naslib_gennas.errors import InputError
@@ -18,6 +17,7 @@ from naslib_gennas.plugin.graph_space import NaslibSpace
 from naslib_gennas.proxies.gradients import random_labels
 from naslib_gennas.proxies.proxy import Proxy, Score, finite_score
 from naslib_gennas.proxies.registry import WHOLE
+from naslib_gennas.regression.batches import Batch
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.spaces.space import SearchSpace
 
@@ -93,7 +93,8 @@ def measures(space: SearchSpace[Any], names: Sequence[str]) -> Dict[str, Tuple[S
 def _proxy(name: str) -> Proxy:
     theirs = MEASURES[name]
 
-    def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+    def measure(network: StagedNetwork, batch: Batch, seed: int) -> Score:
+        inputs = batch.tensor
         graph: Any = network.graph
         labels = random_labels(len(inputs), graph.num_classes, seed, inputs.device)
         naslib = compat.measures()

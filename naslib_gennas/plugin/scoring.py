@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 import torch
 
-from naslib_gennas import proxies, spaces
+from naslib_gennas import proxies
 from naslib_gennas.errors import InputError, suggest
-from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.plugin.graph_network import staged_network
 from naslib_gennas.plugin.graph_space import NaslibSpace, options_of
 from naslib_gennas.plugin.notations import Spec
 from naslib_gennas.plugin.taps import taps_of
 from naslib_gennas.proxies import Proxy, Score, gennas
-from naslib_gennas.regression import batches, profiles, tasks
+from naslib_gennas.proxies.measure import measure
+from naslib_gennas.regression import profiles, tasks
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.regression.tasks import ProxyTask
+from naslib_gennas.scoring.scorer import Scorer
+from naslib_gennas.scoring.store import Store
 
 #: What a NASLib config calls our measures and predictors -> the proxy task behind it; `plus` is that of `gennas-plus`.
 TASKS: Mapping[str, str] = {
@@ -100,19 +101,29 @@ def cnn_tasks() -> List[str]:
     return sorted(found, key=lambda name: (name != "combo", name))
 
 
-@dataclass
 class GraphScorer:
-    """Scores graphs and architectures of NASLib's search spaces, each once for the same task and settings.
+    """Scores graphs and architectures of NASLib's search spaces, each once for the same proxy and settings.
+
+    Every score comes from a `Scorer` of the graph's search space; what it keeps is keyed by that scorer's identity,
+    never by a graph, since all clones of a NASLib graph are equal to it.
+
+    Args:
+        settings: how they are scored.
 
     Attributes:
-        settings: how they are scored.
-        cache: the finished scores, by space with its options, plain-int hash, task and settings; never by graph, since
-            all clones of a NASLib graph are equal to it.
+        store: the finished scores.
     """
 
-    settings: Settings = field(default_factory=Settings)
-    cache: Dict[Tuple[str, ...], Score] = field(default_factory=dict)
-    _spaces: Dict[str, NaslibSpace] = field(default_factory=dict, repr=False)
+    def __init__(self, settings: Optional[Settings] = None) -> None:
+        self.settings = Settings() if settings is None else settings
+        self.store = Store()
+        self._spaces: Dict[str, NaslibSpace] = {}
+        self._scorers: Dict[Tuple[str, str, str], Scorer] = {}
+
+    @property
+    def scored(self) -> int:
+        """How many scores have been computed."""
+        return sum(run["scores"] for run in self.store.runs())
 
     def space(self, graph: Any) -> NaslibSpace:
         """The search space of a graph, with the graph's options."""
@@ -136,11 +147,12 @@ class GraphScorer:
         Raises:
             InputError: the graph cannot be scored; the message says why and what would make it work.
         """
-        if not _has_notation(graph):
-            proxy = self._proxy(task, "cnn")
-            return self._mean(lambda seed: self._measure(staged_network(graph, seed), proxy, "cnn", seed, device))
-        space = self.space(graph)
-        return self.score_spec(space, space.of(graph), task, device)
+        if _has_notation(graph):
+            space = self.space(graph)
+            return self.score_spec(space, space.of(graph), task, device)
+        proxy = self._proxy(task, "cnn")
+        batch = proxy.batch("cnn", self.settings.inputs)
+        return self._mean(lambda seed: measure(proxy, staged_network(graph, seed), batch, seed, device))
 
     def score_spec(
         self,
@@ -150,19 +162,34 @@ class GraphScorer:
         device: Union[str, torch.device] = "cpu",
     ) -> Score:
         """The score of an architecture of a NASLib space."""
-        proxy = self._proxy(task, space.kind)
-        key = (space.name, str(sorted(space.options.items())), str(spec), *self._identity(proxy))
-        if key not in self.cache:
-            reason = space.untrainable(spec)
-            if reason:
-                self.cache[key] = Score(-math.inf, "untrainable", reason)
-            else:
-                self.cache[key] = self._mean(
-                    lambda seed: self._measure(
-                        spaces.build(space, spec, proxy.profile, seed), proxy, space.kind, seed, device
-                    )
-                )
-        return self.cache[key]
+        scorer = self.scorer(space, task, device)
+
+        def one(seed: int) -> Score:
+            record = scorer.at(seed=seed).one(spec)
+            if record.status == "failed":
+                raise InputError(f"{space.name}: {spec} could not be scored by {scorer.proxy.name}: {record.reason}")
+            return Score(record.score, record.status, record.reason, record.details)
+
+        return self._mean(one)
+
+    def scorer(
+        self, space: NaslibSpace, task: Union[str, ProxyTask, Proxy], device: Union[str, torch.device] = "cpu"
+    ) -> Scorer:
+        """The scorer of a NASLib space by a task or proxy, under the first seed."""
+        proxy, settings = self._proxy(task, space.kind), self.settings
+        name = json.dumps([space.name, space.options], default=str, sort_keys=True)
+        about = (name, json.dumps([proxy.name, proxy.settings], default=str, sort_keys=True), str(device))
+        if about not in self._scorers:
+            self._scorers[about] = Scorer.of(
+                space,
+                proxy,
+                inputs=settings.inputs,
+                seed=settings.seed,
+                device=str(device),
+                workers=1,
+                store=self.store,
+            )
+        return self._scorers[about]
 
     def _proxy(self, task: Union[str, ProxyTask, Proxy], kind: str) -> Proxy:
         if isinstance(task, Proxy):
@@ -177,19 +204,9 @@ class GraphScorer:
             raise InputError(f"{name} is for networks of kind {' and '.join(proxy.kinds)}, not {kind}")
         return proxy
 
-    def _identity(self, proxy: Proxy) -> Tuple[str, ...]:
-        parts = (dict(proxy.settings), dataclasses.asdict(proxy.profile), self.settings.seed, self.settings.seeds)
-        return batches.identity(self.settings.inputs), json.dumps(parts, sort_keys=True, default=str)
-
-    def _measure(
-        self, network: StagedNetwork, proxy: Proxy, kind: str, seed: int, device: Union[str, torch.device]
-    ) -> Score:
-        batch = proxy.batch(kind, self.settings.inputs)
-        return proxy.measure(network, batch.to(device), seed)  # nobody else has the network: it may be used up
-
-    def _mean(self, measure: Callable[[int], Score]) -> Score:
+    def _mean(self, measured: Callable[[int], Score]) -> Score:
         first = self.settings.seed
-        scores = [measure(seed) for seed in range(first, first + self.settings.seeds)]
+        scores = [measured(seed) for seed in range(first, first + self.settings.seeds)]
         bad = [score for score in scores if score.status != "ok"]
         if bad or len(scores) == 1:
             return (bad or scores)[0]

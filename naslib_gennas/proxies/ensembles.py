@@ -18,10 +18,14 @@ from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies import aggregation
 from naslib_gennas.proxies.aggregation import Aggregate
+from naslib_gennas.proxies.measure import measure_architecture
 from naslib_gennas.proxies.proxy import Proxy, Score, finite_score
 from naslib_gennas.proxies.registry import get, proxy_family, register
 from naslib_gennas.randomness import derive
+from naslib_gennas.regression import batches
+from naslib_gennas.regression.batches import Batch
 from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.spaces.space import SearchSpace
 
 #: Architectures of the reference sample.
 REFERENCE = 50
@@ -36,15 +40,26 @@ def from_aggregate(combined: Aggregate, profile: Optional[Profile]) -> Proxy:
         "reference": REFERENCE,
     }
 
-    def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+    def measure(network: StagedNetwork, batch: Batch, seed: int) -> Score:
         if network.built_from is None:
             raise InputError(f"{combined.name} needs an architecture of a search space, not a network of your own")
-        space, arch = network.built_from
-        found = spaces.get(space)
-        reference = files.once(
-            "references", {"space": space, "seed": seed, **settings}, lambda: _reference(found, parts, seed)
-        )
-        scores = [_score(found, arch, part, seed, inputs.device) for part in parts]
+        space, arch = network.built_from.space, network.built_from.arch
+        device = batch.device
+        sources = _sources(batch, len(parts))
+        inputs = [source.at(part.count(space.kind), part.profile.resolution) for part, source in zip(parts, sources)]
+        about = {
+            "space": spaces.identity(space),
+            "inputs": [part.identity for part in inputs],
+            "device": device.type,
+            "seed": seed,
+            **settings,
+        }
+
+        def score(arch: Any) -> List[Score]:
+            return [measure_architecture(space, arch, *pair, seed, device) for pair in zip(parts, inputs)]
+
+        reference = files.once("references", about, lambda: _reference(space, score, seed))
+        scores = score(arch)
         bad = next((score for score in scores if score.status != "ok"), None)
         if bad is not None:
             return Score(-math.inf, bad.status, bad.reason)
@@ -52,24 +67,28 @@ def from_aggregate(combined: Aggregate, profile: Optional[Profile]) -> Proxy:
         value = aggregation.against(reference.numpy(), values, combined.combine)
         return finite_score(value, parts=dict(zip(combined.parts, values)))
 
-    return Proxy(combined.name, measure, parts[0].profile, parts[0].images, settings, kinds, parts[0].inputs)
+    usual = [part.inputs for part in parts]
+    named = usual[0] if len(set(usual)) == 1 else batches.EACH.join(usual)
+    return Proxy(combined.name, measure, parts[0].profile, parts[0].images, settings, kinds, named)
 
 
-def _score(space: Any, arch: Any, part: Proxy, seed: int, device: torch.device) -> Score:
-    network = spaces.build(space, arch, part.profile, seed).to(device)
-    return part.measure(network, part.batch(space.kind).to(device), seed)
+def _sources(batch: Batch, count: int) -> List[Batch]:
+    """The batch of each part: the one that the user named, or each part's own."""
+    names = batches.each(batch.name)
+    if len(names) != count:
+        return [batch] * count
+    return [batches.get(name, 1).to(batch.device) for name in names]
 
 
-def _reference(space: Any, parts: List[Proxy], seed: int) -> torch.Tensor:
+def _reference(space: SearchSpace[Any], score: Callable[[Any], List[Score]], seed: int) -> torch.Tensor:
     """The parts' scores of the reference sample: (parts, architectures)."""
     rng = np.random.default_rng(derive(seed, "reference"))
     rows: Dict[str, Any] = {}
     while len(rows) < min(REFERENCE, space.count or REFERENCE):
         arch = space.sample(rng)
         rows[space.format(arch)] = arch
-    device = torch.device("cpu")
     usable = [arch for arch in rows.values() if not space.untrainable(arch)]
-    return torch.tensor([[_score(space, arch, part, seed, device).value for arch in usable] for part in parts]).double()
+    return torch.tensor([[part.value for part in score(arch)] for arch in usable]).double().T
 
 
 def _family(rule: str) -> Callable[[str, Optional[Profile]], Proxy]:

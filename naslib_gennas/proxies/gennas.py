@@ -8,12 +8,11 @@ import math
 from pathlib import Path
 from typing import List, Optional
 
-import torch
-
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.proxy import Proxy, Score
 from naslib_gennas.proxies.registry import proxy_family
 from naslib_gennas.regression import profiles, tasks
+from naslib_gennas.regression.batches import Batch
 from naslib_gennas.regression.maps import Regression, regress
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.regression.sequences import regress_sequences
@@ -45,11 +44,13 @@ def from_task(task: ProxyTask, profile: Optional[Profile] = None, folder: Option
     settings = {"task": {key: value for key, value in dataclasses.asdict(task).items() if key != "name"}}
     train, count = (regress, chosen.images) if task.kind == "cnn" else (regress_sequences, chosen.sequences)
 
-    def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+    def measure(network: StagedNetwork, batch: Batch, seed: int) -> Score:
         if folder is None or network.built_from is None:
-            return to_score(train(network, inputs, task, chosen, seed))
-        name = hashlib.sha256(repr((network.built_from, seed)).encode()).hexdigest()[:24]
-        return to_score(regress(network, inputs, task, chosen, seed, kept=folder / f"{name}.pt"))
+            return to_score(train(network, batch.tensor, task, chosen, seed))
+        origin = network.built_from
+        text = f"{origin.space.name}\n{origin.space.format(origin.arch)}\n{batch.identity}\n{seed}"
+        name = hashlib.sha256(text.encode()).hexdigest()[:24]
+        return to_score(regress(network, batch.tensor, task, chosen, seed, kept=folder / f"{name}.pt"))
 
     def rungs(kept: Path, least: float) -> List[Proxy]:
         sizes = [chosen]

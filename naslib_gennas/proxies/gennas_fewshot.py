@@ -9,17 +9,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Optional
 
-import torch
-
 from naslib_gennas import files, spaces, truth
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies import ranker as rankers
+from naslib_gennas.proxies.measure import measure_architecture
 from naslib_gennas.proxies.proxy import Proxy, Score, finite_score
 from naslib_gennas.proxies.ranker import Ranker
 from naslib_gennas.proxies.registry import proxy_family
 from naslib_gennas.regression import profiles
+from naslib_gennas.regression.batches import Batch
 from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.spaces.space import SearchSpace
 from naslib_gennas.truth import labels
 from naslib_gennas.truth.labels import Labels
 
@@ -45,12 +46,12 @@ def from_file(rest: str, profile: Optional[Profile] = None) -> Proxy:
     spec, digest = f"{path}:{column}" if column else str(path), _digest(path)
     chosen = profile or profiles.get()
 
-    def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+    def measure(network: StagedNetwork, batch: Batch, seed: int) -> Score:
         if network.built_from is None:
             raise InputError(f"{PREFIX}{rest} needs an architecture of a search space, not a network of your own")
-        space = network.built_from[0]
-        ranker = _fitted(space, _read(spec, digest, space), inputs, seed, chosen)
-        return ranked(ranker, rankers.describe(network, inputs, seed, chosen))
+        space = network.built_from.space
+        ranker = _fitted(space, _read(spec, digest, space), batch, seed, chosen)
+        return ranked(ranker, rankers.describe(network, batch, seed, chosen))
 
     settings = {"labels": digest, "column": column, "ranker": rankers.settings()}
     return Proxy(PREFIX + rest, measure, chosen, chosen.images or 16, settings)
@@ -63,39 +64,40 @@ from_file.rest = "FILE or FILE:COLUMN of labels"  # type: ignore[attr-defined]
 def described(profile: Profile) -> Proxy:
     """The label-free score as a proxy, its details what a ranker is fitted on and asked about."""
 
-    def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
-        return rankers.describe(network, inputs, seed, profile)
+    def measure(network: StagedNetwork, batch: Batch, seed: int) -> Score:
+        return rankers.describe(network, batch, seed, profile)
 
     return Proxy(PREFIX[:-1], measure, profile, profile.images or 16, {"ranker": rankers.settings()})
 
 
 def ranked(ranker: Ranker, found: Score) -> Score:
-    """What a ranker makes of a network that `fewshot.describe` has described."""
+    """What a ranker makes of a network that `ranker.describe` has described."""
     if found.status != "ok":
         return found
     details = {name: value for name, value in found.details.items() if math.isfinite(value)}
     return finite_score(float(ranker.predict([found.details])[0]), **details)
 
 
-def _fitted(space: str, known: Labels, inputs: torch.Tensor, seed: int, profile: Profile) -> Ranker:
+def _fitted(space: SearchSpace[Any], known: Labels, batch: Batch, seed: int, profile: Profile) -> Ranker:
     """The ranker of these labels; fitted once on a machine, then read from a file."""
+    device = batch.device
     settings = {
-        "space": space,
+        "space": spaces.identity(space),
         "labels": sorted(zip(known.archs, known.values)),
         "profile": {key: value for key, value in dataclasses.asdict(profile).items() if key != "name"},
-        "inputs": hashlib.sha256(inputs.detach().cpu().contiguous().numpy().tobytes()).hexdigest(),
-        "device": inputs.device.type,
+        "inputs": batch.identity,
+        "images": len(batch),
+        "device": device.type,
         "seed": seed,
         "ranker": rankers.settings(),
     }
 
     def make() -> Any:
-        found, rows, values = spaces.get(space), [], []
+        rows, values = [], []
         for text, value in sorted(zip(known.archs, known.values)):
-            arch = found.parse(text)
-            if found.untrainable(arch) is None:
-                network = spaces.build(found, arch, profile, seed).to(inputs.device)
-                score = rankers.describe(network, inputs, seed, profile)
+            arch = space.parse(text)
+            if space.untrainable(arch) is None:
+                score = measure_architecture(space, arch, described(profile), batch, seed, device)
                 if score.status == "ok":
                     rows.append(score.details)
                     values.append(value)
@@ -110,8 +112,8 @@ def _fitted(space: str, known: Labels, inputs: torch.Tensor, seed: int, profile:
 
 
 @lru_cache(maxsize=4)
-def _read(spec: str, digest: str, space: str) -> Labels:
-    known = labels.read(spec, spaces.get(space))
+def _read(spec: str, digest: str, space: SearchSpace[Any]) -> Labels:
+    known = labels.read(spec, space)
     path, _ = truth.split(spec)
     if _digest(Path(path)) != digest:
         raise InputError(f"{known.name}: the file has changed since the proxy was made; start again")

@@ -17,6 +17,7 @@ from naslib_gennas.proxies.swap import swap
 from naslib_gennas.proxies.zen import zen
 from naslib_gennas.randomness import derive
 from naslib_gennas.regression import profiles, tasks
+from naslib_gennas.regression.batches import Batch
 from naslib_gennas.regression.maps import regress
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.regression.sequences import regress_sequences
@@ -55,7 +56,8 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
         "sequence_tasks": list(SEQUENCE_TASKS),
     }
 
-    def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+    def measure(network: StagedNetwork, batch: Batch, seed: int) -> Score:
+        inputs = batch.tensor
         recurrent = inputs.dim() == 2
         names = SEQUENCE_TASKS if recurrent else TASKS[: max(1, round(STEPS / chosen.steps_for(network.norm_depth)))]
         train = regress_sequences if recurrent else regress

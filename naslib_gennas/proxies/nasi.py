@@ -12,6 +12,7 @@ from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.gradients import random_labels
 from naslib_gennas.proxies.proxy import Proxy, Score, finite_score
 from naslib_gennas.proxies.registry import WHOLE, proxy, proxy_family
+from naslib_gennas.regression.batches import Batch
 from naslib_gennas.regression.profiles import Profile
 
 # How strongly NASI's objective punishes what the trace norm has above the limit nu.
@@ -65,8 +66,8 @@ def fixed(rest: str, profile: Optional[Profile] = None) -> Proxy:
     if limit is None:
         raise InputError(f"'nasi-fix:{rest}' takes a limit on the trace norm, a number above 0, as in nasi-fix:50")
 
-    def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
-        trace = torch.tensor(nasi(network.train(), inputs, seed))
+    def measure(network: StagedNetwork, batch: Batch, seed: int) -> Score:
+        trace = torch.tensor(nasi(network.train(), batch.tensor, seed))
         return finite_score(float(objective(trace, limit)), trace=float(trace))
 
     chosen = profile or WHOLE

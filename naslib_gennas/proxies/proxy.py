@@ -6,12 +6,13 @@ import copy
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, List, Mapping, Optional, Tuple
+from typing import Any, Callable, List, Mapping, Optional, Tuple, Union
 
 import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.regression import batches
+from naslib_gennas.regression.batches import Batch
 from naslib_gennas.regression.profiles import Profile
 
 
@@ -41,7 +42,7 @@ def finite_score(value: float, **details: Any) -> Score:
 
 
 #: Scores a network that it may use up: train it, change its weights, leave it in any mode.
-ScoreFunction = Callable[[StagedNetwork, torch.Tensor, int], Score]
+ScoreFunction = Callable[[StagedNetwork, Batch, int], Score]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Proxy:
 
     Attributes:
         name: what `--proxy` calls it.
-        measure: ``measure(network, inputs, seed) -> Score``; it may use the network up (see `score`).
+        measure: ``measure(network, batch, seed) -> Score``; it may use the network up (see `score`).
         profile: the size of network and input batch that it scores.
         images: images in the input batch.
         settings: everything else that decides its scores, ready for JSON; with the profile it is the fingerprint.
@@ -76,19 +77,20 @@ class Proxy:
         """Images in the input batch for networks of a kind ("cnn"), or sequences ("rnn")."""
         return self.sequences or self.images if kind == "rnn" else self.images
 
-    def batch(self, kind: str, inputs: Optional[str] = None) -> torch.Tensor:
-        """The input batch for networks of a kind: (images, 3, height, width), or (sequences, 0) for recurrent ones.
-
-        Sequences are made by the proxy task: only their number is asked for.
+    def batch(self, kind: str, inputs: Union[str, Batch, None] = None) -> Batch:
+        """The input batch for networks of a kind: images for "cnn", synthetic sequences for "rnn".
 
         Args:
             kind: "cnn" or "rnn".
-            inputs: see `batches.load`; None: the proxy's own.
+            inputs: a name (see `batches.load`) or a batch; None: the proxy's own.
         """
+        if isinstance(inputs, Batch):
+            return inputs
         if kind == "rnn":
-            return torch.empty(self.count(kind), 0)
-        return batches.load(inputs or self.inputs, self.count(kind), self.profile.resolution)
+            return batches.synthetic(self.count(kind))
+        return batches.get(inputs or self.inputs, self.count(kind), self.profile.resolution)
 
-    def score(self, network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+    def score(self, network: StagedNetwork, inputs: Union[Batch, torch.Tensor], seed: int) -> Score:
         """Score a copy of `network`: the caller's network, its weights and its mode stay as they were."""
-        return self.measure(copy.deepcopy(network), inputs, seed)
+        batch = inputs if isinstance(inputs, Batch) else batches.given(inputs)
+        return self.measure(copy.deepcopy(network), batch, seed)

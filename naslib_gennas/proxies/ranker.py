@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
-import torch
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 from scipy.stats import rankdata
@@ -22,6 +21,7 @@ from naslib_gennas.errors import InputError
 from naslib_gennas.networks import structure
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies import Score, get
+from naslib_gennas.regression.batches import Batch
 from naslib_gennas.regression.profiles import Profile
 
 #: The name of the label-free score among the features.
@@ -48,29 +48,29 @@ def settings() -> Dict[str, Any]:
 # -------------------------------------------------------------------------------------------------------- what is known
 
 
-def describe(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: Profile) -> Score:
+def describe(network: StagedNetwork, batch: Batch, seed: int, profile: Profile) -> Score:
     """The label-free score of a network, with the features of the ranker as its details; the network is used up.
 
     Features that a network does not have (AZ-NAS's progressivity of one without blocks) are NaN. A network without
     class scores has the regression loss of `gennas-combo` alone as its label-free score.
     """
     try:
-        found = get(PRIOR, profile).measure(copy.deepcopy(network), inputs, seed)
+        found = get(PRIOR, profile).measure(copy.deepcopy(network), batch, seed)
     except NotImplementedError:
-        found = get("gennas-combo", profile).measure(copy.deepcopy(network), inputs, seed)
+        found = get("gennas-combo", profile).measure(copy.deepcopy(network), batch, seed)
     if found.status != "ok":
         return found
     progress = math.nan
     if network.dimensions == 2:
         try:
-            progress = get("az_progressivity", profile).measure(copy.deepcopy(network), inputs, seed).value
+            progress = get("az_progressivity", profile).measure(copy.deepcopy(network), batch, seed).value
         except ValueError:  # it has no blocks to compare
             pass
     features = {
         PRIOR: found.value,
         "az_progressivity": progress if math.isfinite(progress) else math.nan,
         "log parameters": math.log(sum(parameter.numel() for parameter in network.parameters())),
-        **structure.read(network, inputs),
+        **structure.read(network, batch.tensor),
     }
     return Score(found.value, details=features)
 

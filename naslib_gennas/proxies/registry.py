@@ -19,6 +19,7 @@ from naslib_gennas.networks.language_model import with_words
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.proxy import Proxy, Score, finite_score
 from naslib_gennas.regression import profiles
+from naslib_gennas.regression.batches import Batch
 from naslib_gennas.regression.profiles import Profile
 
 #: Makes a proxy from the rest of its name and a profile (None: the proxy's own default).
@@ -55,7 +56,8 @@ def proxy(
         def make(rest: str, asked: Optional[Profile]) -> Proxy:
             chosen = asked or profile
 
-            def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+            def measure(network: StagedNetwork, batch: Batch, seed: int) -> Score:
+                inputs = batch.tensor
                 # Channels last: average pooling in the other layout is many times slower on a CPU.
                 layout = torch.channels_last if inputs.dim() == 4 else torch.preserve_format
                 place = {"device": inputs.device, "dtype": getattr(torch, chosen.dtype), "memory_format": layout}

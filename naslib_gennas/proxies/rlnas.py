@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-import torch
-
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies import supernet
 from naslib_gennas.proxies.proxy import Proxy, finite_score
 from naslib_gennas.proxies.registry import register
+from naslib_gennas.regression.batches import Batch
 from naslib_gennas.regression.profiles import Profile
 
 #: One cell a stage, 64 images of 8x8, 1,000 steps: a quarter of a minute on a core, where the paper trains for a day on
@@ -23,12 +22,13 @@ def make(rest: str, profile: Optional[Profile] = None) -> Proxy:
     """The proxy at a profile, whose `steps` are those of the supernet's training."""
     chosen = profile or SHORT
 
-    def measure(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Any:
+    def measure(network: StagedNetwork, batch: Batch, seed: int) -> Any:
         """The angle between the weight vectors before and after; the first call trains the supernet and keeps it."""
-        if network.built_from is None or network.built_from[0] not in supernet.SUPERNETS:
+        origin = network.built_from
+        if origin is None or origin.space.name not in supernet.SUPERNETS:
             known = " and ".join(sorted(supernet.SUPERNETS))
             raise InputError(f"rlnas scores architectures of {known}, whose supernets it knows")
-        space, arch = network.built_from
-        return finite_score(supernet.angle(supernet.trained(space, chosen, inputs, seed), arch))
+        trained = supernet.trained(origin.space.name, chosen, batch.tensor, seed)
+        return finite_score(supernet.angle(trained, origin.arch))
 
     return Proxy("rlnas", measure, chosen, chosen.images or 64, {"labels": "random", "batch": supernet.BATCH})

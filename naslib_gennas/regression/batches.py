@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable, Dict, Iterator, List, Mapping, Tuple, Union
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from naslib_gennas import pickles, reading
 from naslib_gennas.errors import InputError, suggest
 
 FORMS = ("photos", "noise", "cifar:FOLDER", "FILE.npy")
+#: The batches that this package makes.
+MADE = ("photos", "noise")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm")
 
 CIFAR_MEAN = (125.3 / 255, 123.0 / 255, 113.9 / 255)
@@ -24,6 +27,119 @@ CIFAR_STD = (63.0 / 255, 62.1 / 255, 66.7 / 255)
 # The natural colour photographs that every scikit-image carries, and the sides of the crops taken from them.
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket")
 CROPS = (96, 128, 160, 192, 256)
+
+
+#: One tensor, or a tuple or mapping of them, as a network takes them.
+Tensors = Union[torch.Tensor, Tuple[torch.Tensor, ...], Mapping[str, torch.Tensor]]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What networks are scored on; make one with `get`, `synthetic` or `given`.
+
+    Attributes:
+        name: as `--inputs` calls it, or "synthetic", or "given".
+        identity: stands for it in a score's identity: its name and, for files, a digest of the numbers in it.
+        tensors: float32 (images, 3, height, width); (sequences, 0) where the proxy task makes the sequences itself; or
+            what a network of the user's own takes.
+    """
+
+    name: str
+    identity: str
+    tensors: Tensors
+
+    def __len__(self) -> int:
+        return len(next(_each(self.tensors)))
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return next(_each(self.tensors)).device
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """The one tensor that it is.
+
+        Raises:
+            InputError: it has several, which only some proxies can use.
+        """
+        if not isinstance(self.tensors, torch.Tensor):
+            raise InputError("the proxy takes one tensor as its input, not several; gennas proxies take several")
+        return self.tensors
+
+    def to(self, device: Union[str, torch.device]) -> Batch:
+        """A copy of the batch on a device."""
+        return Batch(self.name, self.identity, _changed(self.tensors, lambda tensor: tensor.to(device, copy=True)))
+
+    def at(self, count: int, resolution: int) -> Batch:
+        """A batch of another size from the same source, on the same device.
+
+        Raises:
+            InputError: there is no source to take more from.
+        """
+        if self.name == GIVEN:
+            raise InputError("a batch of tensors has one size; give the name of an input batch, such as photos")
+        made = synthetic(count) if self.name == SYNTHETIC else get(self.name, count, resolution)
+        return made.to(self.device)
+
+
+#: The name of the batch of networks whose input the proxy task makes, and of one that the caller gives.
+SYNTHETIC, GIVEN = "synthetic", "given"
+
+
+def get(name: str = "photos", count: int = 16, resolution: int = 32) -> Batch:
+    """The batch of `count` images of a name, with its identity; see `load`."""
+    names = each(name)
+    tensors = load(names[0] if names else name, count, resolution)
+    form = name.partition(":")[0]
+    if names or form in MADE:
+        return Batch(name, name, tensors)
+    return Batch(name, f"{form if form == 'cifar' else 'npy'}:{_digest(tensors)}", tensors)
+
+
+#: Joins the names of several batches, one for each part of an aggregate: "noise&photos".
+EACH = "&"
+
+
+def each(name: str) -> List[str]:
+    """The names that were joined by `EACH`; empty for any other name."""
+    names = name.split(EACH)
+    return names if len(names) > 1 and all(part in MADE for part in names) else []
+
+
+def synthetic(count: int) -> Batch:
+    """The batch of recurrent networks: only the number of sequences is asked for, the proxy task makes them."""
+    return Batch(SYNTHETIC, SYNTHETIC, torch.empty(count, 0))
+
+
+def given(tensors: Tensors) -> Batch:
+    """A batch of the caller's own."""
+    return Batch(GIVEN, f"{GIVEN}:{_digest(tensors)}", tensors)
+
+
+def _each(tensors: Tensors) -> Iterator[torch.Tensor]:
+    if isinstance(tensors, torch.Tensor):
+        yield tensors
+    else:
+        yield from tensors.values() if isinstance(tensors, Mapping) else tensors
+
+
+def _changed(tensors: Tensors, change: Callable[[torch.Tensor], torch.Tensor]) -> Tensors:
+    if isinstance(tensors, torch.Tensor):
+        return change(tensors)
+    if isinstance(tensors, Mapping):
+        return {name: change(tensor) for name, tensor in tensors.items()}
+    return tuple(change(tensor) for tensor in tensors)
+
+
+def _digest(tensors: Tensors) -> str:
+    found = hashlib.sha256()
+    names = list(tensors) if isinstance(tensors, Mapping) else []
+    for tensor in _each(tensors):
+        numbers = tensor.detach().cpu().contiguous()
+        found.update(f"{names} {tuple(numbers.shape)} {numbers.dtype}".encode())
+        found.update(numbers.view(torch.uint8).numpy().tobytes() if numbers.dim() else numbers.numpy().tobytes())
+    return found.hexdigest()[:12]
 
 
 def load(name: str = "photos", images: int = 16, resolution: int = 32) -> torch.Tensor:
@@ -41,20 +157,23 @@ def load(name: str = "photos", images: int = 16, resolution: int = 32) -> torch.
     Raises:
         InputError: an unknown name, or a folder or file without what it should hold.
     """
-    return _load(name, images, resolution).clone()
+    return _load(name, images, resolution, _stamp(name)).clone()
 
 
-def identity(name: str) -> str:
-    """What stands for an input batch in a score's identity: its name and, for files, a digest of their pixels."""
-    form, _, _ = name.partition(":")
-    if form in ("photos", "noise"):
-        return name
-    digest = hashlib.sha256(_load(name, 16, 32).numpy().tobytes()).hexdigest()[:12]
-    return f"{form if form == 'cifar' else 'npy'}:{digest}"
+Stamp = Tuple[Tuple[str, int, int], ...]
+
+
+def _stamp(name: str) -> Stamp:
+    """Name, time and size of the files behind a name: what is kept in memory is not that of a file that changed."""
+    form, _, folder = name.partition(":")
+    place = Path(folder if form == "cifar" else name)
+    found = sorted(place.rglob("*"))[:10_000] if form == "cifar" and place.is_dir() else [place]
+    known = [(path, path.stat()) for path in found if path.is_file()]
+    return tuple((str(path), about.st_mtime_ns, about.st_size) for path, about in known)
 
 
 @lru_cache(maxsize=8)
-def _load(name: str, images: int, resolution: int) -> torch.Tensor:
+def _load(name: str, images: int, resolution: int, stamp: Stamp) -> torch.Tensor:
     form, _, folder = name.partition(":")
     if form == "cifar" and folder:
         return _folder(Path(folder), images, resolution)

@@ -14,9 +14,11 @@ from torch import nn
 from naslib_gennas import proxies
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.proxies.measure import conditions, measure
 from naslib_gennas.proxies.proxy import Proxy
 from naslib_gennas.randomness import derive, isolated
 from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.scoring.devices import check_device
 
 
 @dataclass(frozen=True)
@@ -90,15 +92,17 @@ def score_network(
         raise InputError(f"proxy '{chosen.name}' does not score networks that take images")
     if count < 1:
         raise InputError(f"count is {count}; it takes a whole number from 1 up")
-    batch = chosen.batch("cnn", inputs).to(device)
+    check_device(device)
+    batch = chosen.batch("cnn", inputs)
+    images = batch.to(device).tensor
     # Dropout and the like draw from the global generators, which are the caller's.
-    with isolated(derive(seed, "network")):
+    with conditions(), isolated(derive(seed, "network")):
         network = copy.deepcopy(module).to(device)
-        taps = find_stages(network, batch, count) if stages is None else _named(network, batch, stages)
+        taps = find_stages(network, images, count) if stages is None else _named(network, images, stages)
         # What only inspects a network may have left its mark on statistics: score a fresh copy.
         network = copy.deepcopy(module).to(device)
         network.requires_grad_(True)
-        result = chosen.measure(TappedNetwork(network, taps), batch, seed)
+        result = measure(chosen, TappedNetwork(network, taps), batch, seed, device)
     return NetworkScore(result.value, result.status, result.reason, tuple(taps), result.details)
 
 

@@ -3,7 +3,7 @@
 from naslib_gennas.spaces.functions import NotAllowed
 from naslib_gennas.spaces.own import from_configspace, from_function
 from naslib_gennas.spaces.registry import get, names, search_space
-from naslib_gennas.spaces.space import SearchSpace, Size, build
+from naslib_gennas.spaces.space import SearchSpace, Size, build, identity
 
 __all__ = [
     "NotAllowed",
@@ -13,6 +13,7 @@ __all__ = [
     "from_configspace",
     "from_function",
     "get",
+    "identity",
     "names",
     "search_space",
 ]

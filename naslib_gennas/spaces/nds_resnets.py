@@ -12,6 +12,7 @@ import numpy as np
 from torch import nn
 
 from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.identity import digest
 from naslib_gennas.networks.anynet import BLOCKS, AnyNetwork, StagePlan, complexity
 from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.spaces.nds import IMAGENET_OPERATIONS, IMAGENET_PARAMETERS, LARGEST, Nds, Shrink, read_net
@@ -78,6 +79,7 @@ class NdsFamily(Nds):
             raise InputError(f"{self.name}: a search among records needs at least 2 different ones, not {len(unique)}")
         restricted = copy.copy(self)
         restricted.records = unique
+        restricted.domain = {"records": digest({"keys": sorted(map(self.key, unique))})}
         return restricted
 
     def sample(self, rng: np.random.Generator) -> StagedNet:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Generic, Hashable, Mapping, Optional, TypeVar
+from typing import Any, Generic, Hashable, Mapping, Optional, Sequence, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from naslib_gennas.errors import InputError
+from naslib_gennas.identity import code
 from naslib_gennas.networks.classifier import Classifier
-from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.networks.staged import Origin, StagedNetwork
 from naslib_gennas.randomness import derive, isolated
 from naslib_gennas.regression.profiles import Profile
 
@@ -45,6 +46,7 @@ class SearchSpace(ABC, Generic[Arch]):
         paper_size: the size that the paper's published correlations come from.
         settings: what else decides which networks it builds, such as depth and width where they are free; part of a
             score's identity.
+        domain: what restricts which architectures are drawn, ready for JSON; part of a search's identity.
         published_classes: classes of the data set that its networks were published for.
         published_resolution: height and width of that data set's images, in pixels.
     """
@@ -57,6 +59,7 @@ class SearchSpace(ABC, Generic[Arch]):
     mutation: str = ""
     paper_size: Size = Size(channels=16, cells=1)
     settings: Mapping[str, Any] = {}
+    domain: Mapping[str, Any] = {}
     published_classes: int = 10
     published_resolution: int = 32
 
@@ -132,9 +135,19 @@ class SearchSpace(ABC, Generic[Arch]):
         """
         return None
 
+    def sources(self) -> Sequence[Any]:
+        """Functions and classes that networks are made by, besides the space's own class; part of the identity."""
+        return ()
+
     def untrainable(self, arch: Arch) -> Optional[str]:
         """Why `arch` cannot be trained although it is valid (no path from input to output), or None."""
         return None
+
+
+def identity(space: SearchSpace[Any]) -> Mapping[str, Any]:
+    """What decides which networks a search space builds, ready for JSON."""
+    settings = {"settings": dict(space.settings)} if space.settings else {}
+    return {"name": space.name, **settings, **code(type(space), *space.sources())}
 
 
 def build(space: SearchSpace[Any], arch: Any, profile: Profile, seed: int) -> StagedNetwork:
@@ -142,5 +155,5 @@ def build(space: SearchSpace[Any], arch: Any, profile: Profile, seed: int) -> St
     size = space.size(profile)
     with isolated(derive(seed, "initialisation")):
         network = space.build(arch, size)
-    network.built_from, network.norm_depth = (space.name, arch), space.norm_depth(size)
+    network.built_from, network.norm_depth = Origin(space, arch), space.norm_depth(size)
     return network

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import time
 from collections import Counter
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
@@ -15,19 +13,19 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import torch
 
-from naslib_gennas import __version__, proxies, spaces
+from naslib_gennas import proxies, spaces
 from naslib_gennas import truth as truths
+from naslib_gennas._version import __version__
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.proxies import aggregation, registry
 from naslib_gennas.proxies.aggregation import Aggregate
 from naslib_gennas.proxies.proxy import Proxy
-from naslib_gennas.regression import profiles
-from naslib_gennas.regression.profiles import Profile
-from naslib_gennas.scoring import engine
-from naslib_gennas.scoring.engine import Record
-from naslib_gennas.scoring.store import Store
+from naslib_gennas.regression import batches, profiles
+from naslib_gennas.scoring.record import Record
+from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.spaces.space import SearchSpace
 from naslib_gennas.studies import ranking
+from naslib_gennas.studies.result import Interrupted
 from naslib_gennas.truth import metrics, significance
 from naslib_gennas.truth.metrics import Difference, Estimate
 from naslib_gennas.truth.table import Truth
@@ -153,14 +151,6 @@ class Comparison:
         return content
 
 
-class Interrupted(KeyboardInterrupt):
-    """A comparison was stopped; `comparison` has the proxies that were done, the store has every score."""
-
-    def __init__(self, comparison: Comparison) -> None:
-        super().__init__(f"stopped after {len(comparison.columns)} proxies")
-        self.comparison = comparison
-
-
 #: Called with the proxy's name, how many of its scores are done, and how many there are.
 Progress = Callable[[str, int, int], None]
 
@@ -172,17 +162,11 @@ def compare(
     *,
     truth: Union[str, Path, Truth, None] = truths.INSTALLED,
     archs: Union[str, Path, Sequence[Any], None] = None,
-    inputs: Optional[str] = None,
-    seed: int = 0,
-    profile: Union[str, Mapping[str, Any], Profile, None] = None,
     via: Optional[str] = None,
-    workers: Optional[int] = None,
-    executor: Optional[Executor] = None,
-    store: Union[str, Path, Store, None] = None,
-    device: str = "cpu",
     top_percent: float = 10.0,
     higher_is_better: Optional[bool] = None,
     progress: Progress = lambda name, done, total: None,
+    **scoring: Any,
 ) -> Comparison:
     """Score the same architectures with several proxies and say how well each agrees with the truth, at what cost.
 
@@ -190,35 +174,38 @@ def compare(
         space: a search space or its name.
         names: proxies (``NAME``, ``NAME@PROFILE``), aggregates (``vote:a+b``, ``ranksum:a+b``, ``az_nas``) or python
             files with proxies of the user's own; the first is what the others are compared with. None: `USUAL`.
-        n, truth, archs, seed, higher_is_better: as in `ranking.rank`.
-        inputs: the input batch of all of them; None: each proxy's usual one.
-        profile: of the proxies that name none; None: each proxy's usual one.
+        n, truth, archs, higher_is_better: as in `ranking.rank`.
         via: "naslib" adds NASLib's own measures of the same names, computed on NASLib's graphs; other packages add
             rivals of their own through entry points (`RIVALS`).
-        workers, executor, store, device: see `engine.score_many`. Scores in the store are not computed again.
-        top_percent: of the retrieval.
+        top_percent: the top X% that the retrieval metric is about.
         progress: called after every score.
+        scoring: `inputs` (None: each proxy's usual batch), `profile` (of the proxies that name none), `seed`,
+            `workers`, `executor`, `store`, `device`: see `Scorer.of`.
 
     Raises:
         InputError: an unknown name, a broken proxy file, a truth without any of the architectures.
-        Interrupted: Ctrl-C or SIGTERM.
+        Interrupted: Ctrl-C or SIGTERM; what was done is in it, and every score in the store.
     """
     started = time.perf_counter()
     found = spaces.get(space)
     if not 0 < top_percent <= 100:
         raise InputError(f"top percent is {top_percent}; it takes a number above 0 up to 100")
+    profile, inputs = scoring.pop("profile", None), scoring.get("inputs")
     asked = _asked(USUAL[found.kind] if names is None else names, profile)
     rivals = _rivals(via, found, asked)
     table = truths.find(truth, found, higher_is_better)
-    sample = list(ranking.choose(found, n, archs, table, seed)[1])
+    simple = _simple(asked, profile)
+    # What cannot score the space is a column of its own below; here the place and the seed are checked.
+    scorer = Scorer.of(found, "params", **{**scoring, "inputs": None})
+    sample = list(ranking.choose(found, n, archs, table, scorer.seed)[1])
     values = tuple(None if table is None else table.of(found, arch) for arch in sample)
     texts = tuple(found.format(arch) for arch in sample)
     scored: Dict[str, Column] = {}
 
     def result(complete: bool) -> Comparison:
-        columns = [_finish(name, what, scored, inputs) for name, what in asked.items()]
+        columns = [_finish(name, what, scored) for name, what in asked.items()]
         columns += [scored[name] for name in rivals if name in scored]
-        done = _judge([column for column in columns if column is not None], values, table, top_percent, seed)
+        done = _judge([column for column in columns if column is not None], values, table, top_percent, scorer.seed)
         facts = None if table is None else _facts(table, done, values)
         return Comparison(
             found.name,
@@ -226,26 +213,23 @@ def compare(
             values,
             tuple(done),
             _agreement(done),
-            inputs,
-            seed,
+            batches.SYNTHETIC if found.kind == "rnn" else inputs,
+            scorer.seed,
             top_percent,
             facts,
             time.perf_counter() - started,
             complete,
         )
 
-    with contextlib.ExitStack() as stack:
-        kept = store if isinstance(store, Store) else stack.enter_context(Store(store))
-        if executor is None and workers != 1 and torch.device(device).type == "cpu":
-            executor = stack.enter_context(engine.Pool(workers or engine.cores()))  # one pool for all proxies
-        common = {"seed": seed, "executor": executor, "workers": workers, "store": kept, "device": device}
+    with scorer:
         try:
-            for name, chosen in _simple(asked, profile).items():
-                scored[name] = _score(found, sample, name, chosen, inputs, common, progress)
+            for name, chosen in simple.items():
+                scored[name] = _score(name, found, chosen, sample, scorer, inputs, progress)
             for name, (their_space, chosen) in rivals.items():
-                scored[name] = _score(their_space, sample, name, chosen, inputs, common, progress)
+                scored[name] = _score(name, their_space, chosen, sample, scorer, inputs, progress)
         except KeyboardInterrupt:
-            raise Interrupted(result(complete=False)) from None
+            done = result(complete=False)
+            raise Interrupted(done, f"{len(done.columns)} proxies") from None
     return result(complete=True)
 
 
@@ -312,24 +296,25 @@ def _rivals(
 
 
 def _score(
-    space: SearchSpace[Any],
-    sample: Sequence[Any],
     name: str,
+    space: SearchSpace[Any],
     chosen: Proxy,
+    sample: Sequence[Any],
+    place: Scorer,
     inputs: Optional[str],
-    common: Mapping[str, Any],
     progress: Progress,
 ) -> Column:
     """All scores of one proxy; one that cannot score the space is a column that says why."""
     settings = {
         "profile": {key: value for key, value in dataclasses.asdict(chosen.profile).items() if value is not None},
         "images": chosen.count(space.kind),
-        "inputs": inputs or chosen.inputs,
+        "inputs": batches.SYNTHETIC if space.kind == "rnn" else inputs or chosen.inputs,
         **chosen.settings,
     }
     records: Dict[int, Record] = {}
     try:
-        for record in engine.score_many(space, iter(sample), chosen, inputs=inputs, **common):
+        scorer = place.at(space=space, proxy=chosen, inputs=inputs)
+        for record in scorer.many(sample):
             records[record.index] = record
             progress(name, len(records), len(sample))
     except InputError as error:
@@ -352,9 +337,7 @@ def _score(
     )
 
 
-def _finish(
-    name: str, what: Union[Proxy, Aggregate], scored: Mapping[str, Column], inputs: Optional[str]
-) -> Optional[Column]:
+def _finish(name: str, what: Union[Proxy, Aggregate], scored: Mapping[str, Column]) -> Optional[Column]:
     """The column of a name, once all that it needs is there."""
     if isinstance(what, Proxy):
         return scored.get(name)

@@ -13,6 +13,7 @@ operation's output says little of what another operation in its place would do.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -24,10 +25,14 @@ from naslib_gennas.errors import InputError
 from naslib_gennas.networks.cells import CellPlan, Genotype
 from naslib_gennas.networks.supernet import Choice, Supernet
 from naslib_gennas.proxies import supernet as supernets
+from naslib_gennas.proxies.measure import conditions
 from naslib_gennas.proxies.nasi import limit_of, objective, trace_norm
 from naslib_gennas.randomness import generator
-from naslib_gennas.regression import batches
 from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.scoring.scorer import Scorer
+from naslib_gennas.spaces.space import SearchSpace
+from naslib_gennas.studies.journal import Journal
+from naslib_gennas.studies.result import Interrupted
 
 #: A small supernet on 16 noise images of 8x8; `steps` are those of the search.
 USUAL = Profile(name="nasi", cells=2, channels=8, images=16, resolution=8, steps=400)
@@ -54,6 +59,10 @@ class Draw:
     value: float
 
 
+#: Called after each step: how many are done, how many there are (0: as many as there is time for), the draw.
+Progress = Callable[[int, int, Draw], None]
+
+
 @dataclass(frozen=True)
 class Searched:
     """What a search found.
@@ -63,12 +72,14 @@ class Searched:
         probabilities: by kind of cell, of each operation on each edge (edges, operations).
         draws: one a step.
         settings: what decides the search.
+        resumed: steps that an earlier, interrupted run had done.
     """
 
     arch: str
     probabilities: Mapping[str, Sequence[Sequence[float]]]
     draws: Tuple[Draw, ...]
     settings: Mapping[str, Any]
+    resumed: int = 0
 
     def to_json(self) -> Dict[str, Any]:
         """The search as plain data."""
@@ -82,15 +93,12 @@ class Searched:
 
 
 def search(
-    space: str,
+    space: Union[str, SearchSpace[Any]],
     *,
     steps: Optional[int] = None,
     nu: Union[str, float] = ADAPTIVE,
-    inputs: str = "noise",
-    seed: int = 0,
-    profile: Optional[Profile] = None,
-    device: str = "cpu",
-    progress: Callable[[int, int, Draw], None] = lambda done, total, draw: None,
+    progress: Progress = lambda done, total, draw: None,
+    **scoring: Any,
 ) -> Searched:
     """Search for an architecture by NASI.
 
@@ -99,63 +107,106 @@ def search(
         steps: of the ascent; None: the profile's (400).
         nu: the limit on the trace norm: "adaptive" (twice the mean of all drawn so far: NASI-ADA), "fixed" (twice the
             mean of fifty drawn before the ascent) or a number (both NASI-FIX).
-        inputs: the input batch; "noise" is the paper's data-agnostic setting.
-        seed: of the supernet, the random labels (new ones each step) and the draws.
-        profile: size of the supernet and of the batch.
-        device: where to compute.
         progress: called after each step.
+        scoring: `inputs` ("noise" is the paper's data-agnostic setting, and usual), `seed` (of the supernet, the random
+            labels, new ones each step, and the draws), `profile` (size of the supernet and of the batch), `device`.
 
     Raises:
         InputError: a space without a supernet, or a limit that is none.
+        Interrupted: Ctrl-C or SIGTERM.
+    """
+    return run(scorer(space, **scoring), steps, nu, None, None, progress)
+
+
+def scorer(space: Union[str, SearchSpace[Any], Scorer], **scoring: Any) -> Scorer:
+    """The scorer that says which supernet, batch and seed a search has."""
+    given = {name: value for name, value in scoring.items() if value is not None}
+    return Scorer.of(space, **{"profile": USUAL, **given, "proxy": "nasi"})
+
+
+def run(
+    scorer: Scorer,
+    steps: Optional[int],
+    nu: Union[str, float],
+    journal: Optional[Journal],
+    budget: Optional[float],
+    progress: Progress,
+) -> Searched:
+    """The search with a scorer; what a journal has is not computed again.
+
+    Args:
+        budget: seconds after which there is no new step; those of an interrupted run count.
     """
     fixed = _limit(nu)
-    chosen = profile or USUAL
-    total = chosen.steps if steps is None else steps
-    if total < 1:
+    chosen, space = scorer.proxy.profile, scorer.space.name
+    total = chosen.steps if steps is None and budget is None else steps
+    if total is not None and total < 1:
         raise InputError(f"steps is {total}; it takes a whole number from 1 up")
-    supernet = supernets.make(space, chosen, seed).to(device=device, memory_format=torch.channels_last).train()
-    count = chosen.images or 16
-    batch = batches.load(inputs, count, chosen.resolution).to(device, memory_format=torch.channels_last)
-    logits = {
-        kind: torch.zeros(len(supernet.edges(kind)), len(supernet.operations), requires_grad=True)
-        for kind in supernet.kinds
-    }
-    ascent = torch.optim.Adam(list(logits.values()), RATE, maximize=True)
-    # Stem, reductions and classifier are the same whatever the architecture, and would only drown the differences.
-    parameters = [parameter for cell in supernet.cells() for parameter in cell.parameters()]
-    noise, drawn_labels = generator(seed, "gumbel"), generator(seed, "labels")
-    draws: List[Draw] = []
+    device = scorer.place.device
+    with conditions():
+        supernet = supernets.make(space, chosen, scorer.seed)
+        supernet = supernet.to(device=device, memory_format=torch.channels_last).train()
+        batch = scorer.batch.to(device).tensor.contiguous(memory_format=torch.channels_last)
+        logits = {
+            kind: torch.zeros(len(supernet.edges(kind)), len(supernet.operations), requires_grad=True)
+            for kind in supernet.kinds
+        }
+        ascent = torch.optim.Adam(list(logits.values()), RATE, maximize=True)
+        # Stem, reductions and classifier are the same whatever the architecture, and only drown the differences.
+        parameters = [parameter for cell in supernet.cells() for parameter in cell.parameters()]
+        noise, drawn_labels = generator(scorer.seed, "gumbel"), generator(scorer.seed, "labels")
+        draws: List[Draw] = []
+        saved = journal.saved if journal is not None else []
+        resumed = 0
 
-    def drawn() -> Tuple[float, torch.Tensor]:
-        """The trace norm of an architecture, and the logarithm of its probability."""
-        choice, logarithm = _draw(supernet, logits, noise)
-        labels = torch.randint(supernets.CLASSES, (count,), generator=drawn_labels).to(batch.device)
-        return float(trace_norm(supernet.logits(batch, choice), parameters, labels)), logarithm
+        def result() -> Searched:
+            probabilities = {kind: values.detach().softmax(1).tolist() for kind, values in logits.items()}
+            settings = {
+                "space": space,
+                "nu": nu if fixed is None else fixed,
+                "inputs": scorer.batch.name,
+                "seed": scorer.seed,
+                "steps": len(draws),
+                "channels": chosen.channels,
+                "cells": chosen.cells,
+                "images": len(batch),
+                "resolution": chosen.resolution,
+            }
+            arch = scorer.space.format(_likeliest(space, supernet, probabilities))
+            return Searched(arch, probabilities, tuple(draws), settings, resumed)
 
-    if nu == FIXED:
-        fixed = ROOM * sum(drawn()[0] for _ in range(FIRST)) / FIRST
-    for step in range(total):
-        trace, logarithm = drawn()
-        limit = ROOM * (sum(draw.trace for draw in draws) + trace) / (len(draws) + 1) if fixed is None else fixed
-        draws.append(Draw(trace, limit, float(objective(torch.tensor(trace), limit))))
-        ascent.zero_grad()
-        (_advantage(draws) * logarithm).backward()
-        ascent.step()
-        progress(step + 1, total, draws[-1])
-    found = spaces.get(space)
-    probabilities = {kind: values.detach().softmax(1).tolist() for kind, values in logits.items()}
-    settings = {
-        "space": space,
-        "nu": nu if fixed is None else fixed,
-        "inputs": inputs,
-        "seed": seed,
-        "steps": total,
-        "channels": chosen.channels,
-        "cells": chosen.cells,
-        "images": count,
-        "resolution": chosen.resolution,
-    }
-    return Searched(found.format(_likeliest(space, supernet, probabilities)), probabilities, tuple(draws), settings)
+        def drawn(known: Optional[float]) -> Tuple[float, torch.Tensor]:
+            """The trace norm of an architecture, and the logarithm of its probability."""
+            choice, logarithm = _draw(supernet, logits, noise)
+            labels = torch.randint(supernets.CLASSES, (len(batch),), generator=drawn_labels).to(batch.device)
+            if known is not None:
+                return known, logarithm
+            return float(trace_norm(supernet.logits(batch, choice), parameters, labels)), logarithm
+
+        try:
+            if nu == FIXED:
+                fixed = ROOM * sum(drawn(None)[0] for _ in range(FIRST)) / FIRST
+            before, started = 0.0, time.perf_counter()
+            while total is None or len(draws) < total:
+                entry = saved[len(draws)] if len(draws) < len(saved) else None
+                wall = entry["wall"] if entry is not None else before + time.perf_counter() - started
+                if budget is not None and draws and wall > budget:
+                    break
+                trace, logarithm = drawn(None if entry is None else entry["trace"])
+                mean = (sum(draw.trace for draw in draws) + trace) / (len(draws) + 1)
+                limit = ROOM * mean if fixed is None else fixed
+                draws.append(Draw(trace, limit, float(objective(torch.tensor(trace), limit))))
+                if entry is not None:
+                    resumed, before, started = resumed + 1, wall, time.perf_counter()
+                elif journal is not None:
+                    journal.append(len(draws) - 1, {"trace": trace, "wall": wall})
+                ascent.zero_grad()
+                (_advantage(draws) * logarithm).backward()
+                ascent.step()
+                progress(len(draws), total or 0, draws[-1])
+        except KeyboardInterrupt:
+            raise Interrupted(result(), f"{len(draws)} steps") from None
+        return result()
 
 
 def _limit(nu: Union[str, float]) -> Optional[float]:

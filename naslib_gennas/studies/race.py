@@ -19,17 +19,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from naslib_gennas import proxies
 from naslib_gennas.errors import InputError
-from naslib_gennas.proxies.proxy import Proxy
 from naslib_gennas.randomness import derive
 from naslib_gennas.regression.profiles import Profile
-from naslib_gennas.scoring.engine import Record
-from naslib_gennas.scoring.scorer import proxy_for
+from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.spaces.space import SearchSpace
 from naslib_gennas.truth.table import Truth
 
@@ -62,7 +59,7 @@ class Finalist:
         final_score: of the full depth, comparable with those of finalists of the same rung only.
         rung: how far it got, the last rung being the number of rungs; 1: it left the race first.
         truth: its true value, where the truth has one.
-        status, reason: as in `engine.Record`.
+        status, reason: as in `record.Record`.
         seconds: core-seconds of its final scores.
         judged: the score that the judge gave it (see `judge`); None: it was not asked.
     """
@@ -97,35 +94,37 @@ def profile_for(space: SearchSpace[Any], profile: Profile) -> Profile:
     return full if space.size(profile) != space.size(full) else profile
 
 
-def deep_proxy(space: SearchSpace[Any], proxy: Union[str, Proxy, None], profile: Profile) -> Proxy:
-    """The proxy of the final scores: the search's own by its name, at the full depth of the space's networks.
+def deep(scorer: Scorer) -> Scorer:
+    """The scorer of the final scores: the search's own proxy at the full depth of the space's networks, another seed.
 
     Args:
-        profile: the search's.
+        scorer: the search's.
 
     Raises:
-        InputError: the proxy is no name, so that it has no other size.
+        InputError: the search's proxy has a profile of its own, so that it has no other size.
     """
-    size = profile_for(space, profile)
-    if not isinstance(proxy, Proxy):
-        several = proxy is not None and proxy.startswith(SEVERAL) and size != profile
-        return proxy_for(space, RACED if several else proxy, size)
-    if size != profile:
-        raise InputError(f"proxy '{proxy.name}' has a profile of its own; finalists need the name of a proxy")
-    return proxy
+    size, seed = profile_for(scorer.space, scorer.proxy.profile), seed_for(scorer.seed)
+    if size == scorer.proxy.profile:
+        return scorer.at(seed=seed)
+    if scorer.fixed:
+        raise InputError(f"proxy '{scorer.proxy.name}' has a profile of its own; finalists need the name of a proxy")
+    several = scorer.proxy.name.startswith(SEVERAL)
+    return scorer.at(proxy=RACED if several else None, profile=size, seed=seed)
 
 
-def judge(space: SearchSpace[Any], proxy: Union[str, Proxy, None], profile: Profile) -> Optional[Proxy]:
+def judge(scorer: Scorer) -> Optional[Scorer]:
     """Who is asked about those that reach the last rung: `gennas-plus` at the search's profile, or the search's own
     proxy where that is `gennas-plus` with labels; nobody where the search is by another kind of score.
 
     Args:
-        proxy, profile: the search's.
+        scorer: the search's.
     """
-    name = proxy_for(space, proxy).name
-    if isinstance(proxy, Proxy) or not name.startswith("gennas-") or profile_for(space, profile) == profile:
+    proxy = scorer.proxy
+    if scorer.fixed or not proxy.name.startswith("gennas-"):
         return None
-    return proxies.get(name if name.startswith(SEVERAL) else "gennas-plus", profile)
+    if profile_for(scorer.space, proxy.profile) == proxy.profile:
+        return None
+    return scorer.at(proxy=None if proxy.name.startswith(SEVERAL) else "gennas-plus", seed=seed_for(scorer.seed))
 
 
 def seed_for(seed: int) -> int:
@@ -152,13 +151,11 @@ def entrants(
 
 def race(
     chosen: Sequence[Tuple[int, Any, float]],
-    space: SearchSpace[Any],
+    scorer: Scorer,
     table: Optional[Truth],
-    proxy: Proxy,
-    score: Callable[[Iterator[Any], Proxy], Iterator[Record]],
     until: float,
     best: int = 1,
-    judge: Optional[Proxy] = None,
+    judge: Optional[Scorer] = None,
 ) -> Iterator[List[Finalist]]:
     """Score the chosen architectures anew, in rungs; gives the finalists, the best first, after every score.
 
@@ -169,13 +166,14 @@ def race(
 
     Args:
         chosen: the id, the architecture and the search's score of each (see `entrants`).
-        proxy: of the final scores; one that cannot be cut short has one rung.
-        score: scores architectures as `engine.score_many` does.
+        scorer: of the final scores (see `deep`); by a proxy that cannot be cut short there is one rung.
+        table: of true values, where there are any.
         until: what `time.perf_counter` may say at the latest when a score is begun.
         best: how many of the best matter: at least twice as many stay in the race.
         judge: see `judge`; None: nobody is asked.
     """
     found: Dict[int, Finalist] = {}
+    space, proxy = scorer.space, scorer.proxy
     with tempfile.TemporaryDirectory(prefix="gennas-race-") as folder:
         depth = space.norm_depth(space.size(proxy.profile))
         rungs = [proxy] if proxy.rungs is None or depth is None else proxy.rungs(Path(folder), FIRST_RUNG * depth)
@@ -191,7 +189,7 @@ def race(
             return _ordered([found[place] for place in sorted(found)], len(rungs))
 
         for rung, cut in enumerate(rungs, start=1):
-            for record in score(begun(alive), cut):
+            for record in scorer.at(proxy=cut).many(begun(alive)):
                 place = alive[record.index]
                 number, arch, before = chosen[place]
                 value = None if table is None else table.of(space, arch)
@@ -216,7 +214,7 @@ def race(
     places = {one[0]: place for place, one in enumerate(chosen)}
     last = [places[one.id] for one in standing() if one.rung == len(rungs) and one.status == "ok"]
     last = last[: max(2 * best, JUDGED)]
-    for record in score(begun(last), judge):
+    for record in judge.many(begun(last)):
         one = found[last[record.index]]
         judged = record.score if record.status == "ok" else None
         found[last[record.index]] = dataclasses.replace(one, judged=judged, seconds=one.seconds + record.seconds)

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import math
 import time
-import warnings
 from collections import Counter
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
-from naslib_gennas import __version__, files, spaces
+from naslib_gennas import files
 from naslib_gennas import truth as truths
+from naslib_gennas._version import __version__
 from naslib_gennas.errors import InputError
 from naslib_gennas.proxies.proxy import Proxy
-from naslib_gennas.regression.profiles import Profile
-from naslib_gennas.scoring import engine
-from naslib_gennas.scoring.engine import Record
-from naslib_gennas.scoring.scorer import proxy_for
-from naslib_gennas.scoring.store import Store
+from naslib_gennas.scoring.record import Record
+from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.spaces.space import SearchSpace
-from naslib_gennas.studies import plots
-from naslib_gennas.studies import race as finals
+from naslib_gennas.studies import plots, race
 from naslib_gennas.studies.race import Finalist
+from naslib_gennas.studies.result import Interrupted, writing
 from naslib_gennas.truth import metrics
 from naslib_gennas.truth.metrics import Estimate
 from naslib_gennas.truth.sampling import draw
@@ -118,82 +113,63 @@ class Ranking:
         return content
 
 
-class Interrupted(KeyboardInterrupt):
-    """A run was stopped (Ctrl-C, SIGTERM); `ranking` has what was done, and its folder has it on disk."""
-
-    def __init__(self, ranking: Ranking) -> None:
-        super().__init__(f"stopped after {ranking.n} architectures")
-        self.ranking = ranking
-
-
 def rank(
-    space: Union[str, SearchSpace[Any]],
+    space: Union[str, SearchSpace[Any], Scorer],
     proxy: Union[str, Proxy, None] = None,
     n: Optional[int] = None,
     *,
     truth: Union[str, Path, Truth, None] = truths.INSTALLED,
     archs: Union[str, Path, Sequence[Any], None] = None,
-    inputs: Optional[str] = None,
-    seed: int = 0,
-    profile: Union[str, Mapping[str, Any], Profile, None] = None,
-    workers: Optional[int] = None,
-    executor: Optional[Executor] = None,
-    store: Union[str, Path, Store, None] = None,
-    device: str = "cpu",
     out: Union[str, Path, None] = None,
     top_percent: float = 10.0,
     best: int = 0,
     higher_is_better: Optional[bool] = None,
     progress: Callable[[Record, int, int], None] = lambda record, done, total: None,
+    **scoring: Any,
 ) -> Ranking:
     """Score a sample of architectures, best first, and say how well the order agrees with the truth.
 
     Args:
-        space: a search space or its name.
+        space: a search space, its name, or a scorer.
         proxy: a proxy or its name; None: `gennas-combo` (`gennas-nlp-combo` for recurrent networks).
         n: architectures to draw (64), none twice; isomorphic ones only where there are no others left. They come
             from the truth's table where that has a part of the space only.
         truth: "installed" (the table that is there for the space, if any), None, or what `truth.load` takes.
         archs: architectures to rank instead of drawing any: a list, or a file of `read_architectures`.
-        inputs: the input batch (see `batches.load`); None: the proxy's own, photos for most.
-        seed: of the sample and of the scores.
-        profile: size and cost of the scoring (see `profiles.get`).
-        workers, executor, store, device: see `engine.score_many`.
         out: a folder for scores.csv (written as the scores come), result.json and scatter.png; None: nothing is
             written.
-        top_percent: of the retrieval.
+        top_percent: the top X% that the retrieval metric is about.
         best: so many of the best are wanted: those of the highest scores race for it at the full depth of the space's
-            networks (see `finalists`); 0: there is no race.
+            networks (see `race`); 0: there is no race.
         higher_is_better: of the truth; None: as the column's name says.
         progress: called with every record, how many are done and how many there are.
+        scoring: `inputs`, `profile`, `seed` (of the sample and of the scores), `workers`, `executor`, `store`,
+            `device`: see `Scorer.of`.
 
     Raises:
         InputError: an unknown name, more architectures asked for than there are, a truth without any of them.
         Interrupted: Ctrl-C or SIGTERM; everything scored is on disk.
     """
     started = time.perf_counter()
-    found = spaces.get(space)
-    chosen = proxy_for(found, proxy, profile)
+    scorer = Scorer.of(space, proxy, **scoring)
+    found = scorer.space
     if best < 0:
         raise InputError(f"best is {best}; it takes a whole number from 0 up, 0 for no race")
-    final_proxy = finals.deep_proxy(found, proxy, chosen.profile) if best else None
+    deep = race.deep(scorer) if best else None
     if not 0 < top_percent <= 100:
         raise InputError(f"top percent is {top_percent}; it takes a number above 0 up to 100")
     table = truths.find(truth, found, higher_is_better)
-    total, sample = choose(found, n, archs, table, seed)
-    rows: List[Tuple[int, Ranked]] = []
+    total, sample = choose(found, n, archs, table, scorer.seed)
+    rows: List[Tuple[int, Any, Ranked]] = []
+    reused = 0
     cost: Dict[str, float] = {}
     finalists: List[Finalist] = []
-    reused = 0
 
     def ranking(complete: bool) -> Ranking:
+        ordered = sorted(rows, key=lambda row: (-row[2].score, row[0]))
         made = Ranking(
-            space=found.name,
-            proxy=chosen.name,
-            profile=dataclasses.asdict(chosen.profile),
-            inputs="synthetic" if found.kind == "rnn" else inputs or chosen.inputs,
-            seed=seed,
-            architectures=tuple(row for _, row in sorted(rows, key=lambda row: (-row[1].score, row[0]))),
+            **scorer.about,
+            architectures=tuple(row for _, _, row in ordered),
             wall_seconds=time.perf_counter() - started,
             core_seconds=sum(cost.values()) + sum(one.seconds for one in finalists),
             reused=reused,
@@ -209,33 +185,29 @@ def rank(
         return made
 
     with contextlib.ExitStack() as stack:
-        executor = stack.enter_context(engine.one_pool(executor, workers, device))
-        score = functools.partial(
-            engine.score_many, found, inputs=inputs, workers=workers, executor=executor, store=store, device=device
-        )
-        records = score(sample, chosen, seed=seed)  # which checks its arguments
+        stack.enter_context(scorer)
+        records = scorer.many(sample)  # which checks its arguments
         folder = None if out is None else files.folder(out)
         file = stack.enter_context(files.Rows(folder / "scores.csv", COLUMNS)) if folder is not None else None
         try:
             for record in records:
-                value = None if table is None else table.of(found, found.parse(record.arch))
+                value = None if table is None else table.of(found, record.architecture)
                 row = Ranked(record.arch, record.score, value, record.seconds, record.status, record.reason)
-                rows.append((record.index, row))
-                cost[record.key] = record.seconds
+                rows.append((record.index, record.architecture, row))
                 reused += record.reused
+                cost[record.key] = record.seconds
                 if file is not None:
                     file.write(dataclasses.asdict(row))
                 progress(record, len(rows), total)
-            if final_proxy is not None:
-                count = max(4 * best, -(-len(rows) // finals.SHARE))
-                scored = ((index, found.parse(row.arch), row.score) for index, row in rows)
-                entrants = finals.entrants(scored, found, count)
-                final_score = functools.partial(score, seed=finals.seed_for(seed))
-                judge = finals.judge(found, proxy, chosen.profile)
-                for raced in finals.race(entrants, found, table, final_proxy, final_score, math.inf, best, judge):
+            if deep is not None:
+                count = max(4 * best, -(-len(rows) // race.SHARE))
+                scored = ((index, arch, row.score) for index, arch, row in rows)
+                entrants = race.entrants(scored, found, count)
+                for raced in race.race(entrants, deep, table, math.inf, best, race.judge(scorer)):
                     finalists = raced
         except KeyboardInterrupt:
-            raise Interrupted(ranking(complete=False)) from None
+            done = ranking(complete=False)
+            raise Interrupted(done, f"{done.n} architectures") from None
     return ranking(complete=True)
 
 
@@ -343,26 +315,17 @@ def _size(n: Optional[int], most: Optional[int], where: str, usual: int) -> int:
 
 
 def _write(ranking: Ranking, folder: Path) -> None:
-    """Write result.json and, where something is known, scatter.png; a full disk loses the files only."""
-    try:
+    """Write result.json and, where something is known, scatter.png."""
+    with writing(folder):
         files.write_json(folder / "result.json", ranking.to_json())
-    except OSError as error:
-        warnings.warn(
-            f"'{folder / 'result.json'}' could not be written: {error.strerror}", RuntimeWarning, stacklevel=2
-        )
-    if ranking.truth is None or ranking.spearman is None:
-        return
-    known = [row for row in ranking.architectures if row.truth is not None]
-    title = f"{ranking.proxy} on {ranking.space}, n = {len(known)}: rho {ranking.spearman}"
-    values = [row.truth for row in known if row.truth is not None]
-    try:
+        known = [(row.score, row.truth) for row in ranking.architectures if row.truth is not None]
+        if ranking.truth is None or ranking.spearman is None:
+            return
         plots.scatter(
             folder / "scatter.png",
-            [row.score for row in known],
-            values,
-            title,
+            [score for score, _ in known],
+            [value for _, value in known],
+            f"{ranking.proxy} on {ranking.space}, n = {len(known)}: rho {ranking.spearman}",
             f"{ranking.proxy} ({ranking.profile['name']} profile)",
             str(ranking.truth["name"]),
         )
-    except InputError as error:
-        warnings.warn(str(error), RuntimeWarning, stacklevel=2)

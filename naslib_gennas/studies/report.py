@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
 
 import torch
 
-from naslib_gennas import __version__, files
+from naslib_gennas import files
+from naslib_gennas._version import __version__
 from naslib_gennas.errors import InputError
 from naslib_gennas.studies import citations, comparison_figures, plots
 from naslib_gennas.studies.comparison import FEW, Column, Comparison

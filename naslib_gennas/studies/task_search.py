@@ -12,162 +12,48 @@ population (see `labels.shrinkage`), and what is left of it must be above the us
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-import hashlib
 import math
 import time
-import warnings
-from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set, Tuple, Union
 
 import numpy as np
 
-from naslib_gennas import __version__, files, spaces
-from naslib_gennas.errors import EngineError, InputError
-from naslib_gennas.identity import canonical
+from naslib_gennas import files
+from naslib_gennas.errors import EngineError
 from naslib_gennas.proxies import gennas
 from naslib_gennas.proxies.proxy import Proxy
 from naslib_gennas.randomness import derive
-from naslib_gennas.regression import profiles, tasks
+from naslib_gennas.regression import tasks
 from naslib_gennas.regression.genes import Genome, from_task, mutate, sample, to_task
-from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.regression.tasks import ProxyTask
-from naslib_gennas.scoring import engine
-from naslib_gennas.scoring.engine import Record
-from naslib_gennas.scoring.scorer import USUAL_PROXY
+from naslib_gennas.scoring.scorer import USUAL_PROXY, Scorer
 from naslib_gennas.scoring.store import Store
 from naslib_gennas.spaces.space import SearchSpace
-from naslib_gennas.studies import plots
+from naslib_gennas.studies import methods
+from naslib_gennas.studies.budget import USUAL_EVALUATIONS, evaluations_of
 from naslib_gennas.studies.evolution import Evolution, Individual, RandomSearch, Search
+from naslib_gennas.studies.journal import Journal
+from naslib_gennas.studies.methods import Method
+from naslib_gennas.studies.result import Interrupted
+from naslib_gennas.studies.task_course import Course, Found, Trial
+from naslib_gennas.studies.task_report import write
 from naslib_gennas.truth import labels as labelling
 from naslib_gennas.truth import metrics
 from naslib_gennas.truth.labels import Labels, rho, shrinkage, upper_bound
 from naslib_gennas.truth.metrics import Estimate
 from naslib_gennas.truth.table import Truth
 
-USUAL_EVALUATIONS = 450
+__all__ = ["Course", "Found", "Interrupted", "Trial", "search"]
+
 # The tasks of the highest fitness are scored under so many more seeds before one is chosen: 20 labels are few, and
 # the best of hundreds of noisy figures is mostly lucky.
 FINALISTS, SEEDS = 8, 2
 #: The fewest random tasks that tell how much of a correlation is luck.
 FOUNDERS = 8
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One task that was tried.
-
-    Attributes:
-        id, parent, birth: as in `evolution.Individual`.
-        genome: its genes.
-        rho: correlation of its scores with the labels; where it was stopped early, the highest that was left.
-        scored: architectures that were scored before it ended.
-        stopped: it was given up as hopeless.
-        seconds: core-seconds of its scores.
-        wall: seconds since the search began, those before an interruption included.
-    """
-
-    id: int
-    genome: Genome = field(repr=False)
-    rho: float
-    scored: int
-    stopped: bool
-    seconds: float
-    wall: float
-    parent: Optional[int]
-    birth: int
-
-
-@dataclass(frozen=True)
-class Course:
-    """All that one method tried, in the order in which it was done."""
-
-    method: str
-    trials: Tuple[Trial, ...]
-
-    def incumbents(self) -> List[Trial]:
-        """After each trial, the best one up to there."""
-        found: List[Trial] = []
-        for trial in self.trials:
-            found.append(trial if not found or trial.rho > found[-1].rho else found[-1])
-        return found
-
-    def finalists(self, count: int) -> List[Trial]:
-        return sorted((t for t in self.trials if not t.stopped), key=lambda t: (-t.rho, t.id))[:count]
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a task search found.
-
-    Attributes:
-        task: what to use: the candidate where it is expected to be better than the usual task, else that one;
-            `gennas-PATH` of its YAML file scores with it.
-        candidate: the best task of the search.
-        rho: the candidate's correlation with the labels, the mean over several seeds.
-        expected: what of it is expected on other architectures; None: too few random tasks were tried to tell.
-        reference: the correlation of the usual task (`combo`) with the same labels.
-        held_out: correlations with other labelled architectures, by task: "found" (the candidate), "usual", "random"
-            (that of random search); empty without any.
-        held_out_curve: (trial id, held-out correlation) of every incumbent of the search.
-        course, control: the search, and random search with the same budget where asked for.
-        resumed: trials that an earlier, interrupted run had done.
-        complete: False where the run was interrupted.
-    """
-
-    settings: Mapping[str, Any]
-    task: Optional[ProxyTask]
-    candidate: Optional[ProxyTask]
-    rho: Optional[float]
-    expected: Optional[float]
-    reference: Optional[float]
-    course: Course
-    control: Optional[Course] = None
-    held_out: Mapping[str, Estimate] = field(default_factory=dict)
-    held_out_curve: Tuple[Tuple[int, float], ...] = ()
-    resumed: int = 0
-    complete: bool = True
-    folder: Optional[Path] = None
-
-    @property
-    def taken(self) -> bool:
-        """Whether the candidate is expected to be better than the usual task."""
-        return self.expected is not None and self.reference is not None and self.expected > self.reference
-
-    def to_json(self) -> Dict[str, Any]:
-        """The search as plain data: what `result.json` and `--json` hold."""
-        return {
-            "space": self.settings["space"],
-            "seed": self.settings["seed"],
-            "settings": self.settings,
-            "task": None if self.task is None else tasks.dump(self.task),
-            "candidate": None if self.candidate is None else tasks.dump(self.candidate),
-            "taken": self.taken,
-            "rho": self.rho,
-            "expected": self.expected,
-            "reference": {"task": self.settings["reference"], "rho": self.reference},
-            "held_out": {name: estimate.to_json() for name, estimate in self.held_out.items()},
-            "held_out_curve": [list(point) for point in self.held_out_curve],
-            **_plain(self.course),
-            "control": None if self.control is None else _plain(self.control),
-            "resumed": self.resumed,
-            "complete": self.complete,
-            "version": __version__,
-            "folder": None if self.folder is None else str(self.folder),
-        }
-
-
-class Interrupted(KeyboardInterrupt):
-    """A search was stopped (Ctrl-C, SIGTERM); `found` has what was done, and the same call goes on from there."""
-
-    def __init__(self, found: Found) -> None:
-        super().__init__(f"stopped after {len(found.course.trials)} tasks")
-        self.found = found
-
 
 #: Called after each trial: the method, the trial, the best rho so far, how many are done.
 Progress = Callable[[str, Trial, float, int], None]
@@ -179,20 +65,13 @@ def search(
     *,
     evaluations: Optional[int] = None,
     budget: Optional[float] = None,
-    population: int = 50,
-    tournament: int = 10,
+    method: Union[str, Method] = "evolution",
     control: bool = True,
     held_out: Union[str, Path, Mapping[str, float], Truth, Labels, None] = None,
     name: str = "searched",
-    inputs: str = "photos",
-    seed: int = 0,
-    profile: Union[str, Mapping[str, Any], Profile, None] = None,
-    workers: Optional[int] = None,
-    executor: Optional[Executor] = None,
-    store: Union[str, Path, Store, None] = None,
-    device: str = "cpu",
     out: Union[str, Path, None] = None,
     progress: Progress = lambda method, trial, best, done: None,
+    **scoring: Any,
 ) -> Found:
     """Search for the proxy task that orders some labelled architectures of a space best.
 
@@ -204,53 +83,37 @@ def search(
         labelled: about 20 architectures of known accuracy (see `labels.read`).
         evaluations: tasks to try (450 where there is no budget of time either).
         budget: seconds after which no new task is tried.
-        population, tournament: of the evolution.
+        method: "evolution".
         control: let random search try as many tasks (for the same time, under a budget) afterwards.
         held_out: other labelled architectures; what the search does not see shows how far it fits its labels only.
         name: of the task.
-        inputs, seed, profile, workers, executor, store, device: see `engine.score_many`.
         out: a folder for task.yaml, targets.png, convergence.png and result.json; None: nothing is written.
         progress: called after each trial.
+        scoring: `inputs`, `profile`, `seed`, `workers`, ...: see `Scorer.of`; `population` and `tournament`.
 
     Raises:
         InputError: labels that cannot be used, a budget of nothing, a folder of another search.
         Interrupted: Ctrl-C or SIGTERM; everything done is in the store.
     """
-    chosen = spaces.get(space)
+    ageing = methods.chosen(method, scoring).settings
+    evaluations_of(evaluations, budget)
+    scorer = Scorer.of(space, **scoring)
+    chosen = scorer.space
     known = labelling.read(labelled, chosen).ordered()
     others = None if held_out is None else labelling.read(held_out, chosen)
-    if evaluations is not None and evaluations < 1:
-        raise InputError(f"evaluations is {evaluations}; it takes a whole number from 1 up")
-    if budget is not None and not budget > 0:
-        raise InputError(f"budget is {budget:g} seconds; it takes a time above 0, such as 60m")
-    size = profiles.get(profile)
     settings = {
-        "space": chosen.name,
+        **{key: value for key, value in scorer.about.items() if key != "proxy"},
         "labels": dict(zip(known.archs, known.values)),
-        "profile": dataclasses.asdict(size),
-        "inputs": inputs,
-        "seed": seed,
         "method": "evolution",
-        "population": population,
-        "tournament": tournament,
+        "population": ageing["population"],
+        "tournament": ageing["tournament"],
         "reference": USUAL_PROXY[chosen.kind],
         "start": USUAL_PROXY[chosen.kind],
-        "device": device,
+        "device": scorer.place.device,
     }
     folder = None if out is None else files.search_folder(out, settings)
-    with contextlib.ExitStack() as stack:
-        kept = store if isinstance(store, Store) else stack.enter_context(Store(store))
-        executor = stack.enter_context(engine.one_pool(executor, workers, device))
-        score = functools.partial(
-            engine.score_pairs,
-            chosen,
-            inputs=inputs,
-            workers=workers,
-            executor=executor,
-            store=kept,
-            device=device,
-        )
-        made = _Search(chosen, known, others, size, name, seed, settings, kept, score)
+    with scorer.place as (_, store):
+        made = _Search(scorer, known, others, name, settings, store)
         try:
             made.evolve("evolution", evaluations, budget, progress)
             made.confirm("evolution")
@@ -259,7 +122,8 @@ def search(
                 made.confirm("random")
             made.validate()
         except KeyboardInterrupt:
-            raise Interrupted(made.found(folder, complete=False)) from None
+            done = made.found(folder, complete=False)
+            raise Interrupted(done, f"{len(done.course.trials)} tasks") from None
         return made.found(folder, complete=True)
 
 
@@ -268,19 +132,17 @@ class _Search:
 
     def __init__(
         self,
-        space: SearchSpace[Any],
+        scorer: Scorer,
         known: Labels,
         others: Optional[Labels],
-        profile: Profile,
         name: str,
-        seed: int,
         settings: Mapping[str, Any],
         store: Store,
-        score: Callable[..., Iterator[Record]],
     ) -> None:
-        self.space, self.known, self.others, self.profile, self.name = space, known, others, profile, name
-        self.seed, self.settings, self.store, self.score = seed, settings, store, score
-        self.archs = [space.parse(text) for text in known.archs]
+        self.scorer, self.known, self.others, self.name = scorer, known, others, name
+        self.space, self.profile, self.seed = scorer.space, scorer.proxy.profile, scorer.seed
+        self.settings, self.store = settings, store
+        self.archs = [self.space.parse(text) for text in known.archs]
         self.courses: Dict[str, Course] = {"evolution": Course("evolution", ())}
         self.best: Dict[str, Tuple[Trial, float]] = {}
         self.reference: Optional[float] = None
@@ -296,13 +158,11 @@ class _Search:
     def evolve(self, method: str, evaluations: Optional[int], budget: Optional[float], progress: Progress) -> None:
         """Try tasks until the budget is spent; those that the journal has first."""
         searcher = self._searcher(method)
-        digest = hashlib.sha256(
-            canonical({**self.settings, "method": method, "version": __version__}).encode()
-        ).hexdigest()
-        journal = f"search-task {self.space.name} {digest[:16]}"
+        study = {key: self.settings[key] for key in ("labels", "start", "population", "tournament")}
+        journal = Journal(self.store, "search-task", self.scorer, {**study, "method": method})
         limit = USUAL_EVALUATIONS if evaluations is None and budget is None else evaluations or math.inf
         trials: List[Trial] = []
-        for entry in self.store.journal(journal):
+        for entry in journal.saved:
             if len(trials) >= limit or (budget is not None and entry["wall"] > budget):
                 break
             individual = searcher.replay(entry["individual"])
@@ -328,7 +188,7 @@ class _Search:
                     yield arch, proxy
 
         try:
-            for record in self.score(pairs(), seed=self.seed):
+            for record in self.scorer.pairs(pairs()):
                 attempt, place = under_way[record.index]
                 attempt.scores[place] = record.score
                 attempt.seconds += record.seconds
@@ -345,7 +205,7 @@ class _Search:
                 individual = searcher.tell(attempt.individual, attempt.bound)
                 trial = _trial(individual, attempt.scored, attempt.stopped, attempt.seconds, elapsed())
                 facts = {key: getattr(trial, key) for key in ("scored", "stopped", "seconds", "wall")}
-                self.store.append(journal, len(trials), {"individual": searcher.plain(individual), **facts})
+                journal.append(len(trials), {"individual": searcher.plain(individual), **facts})
                 trials.append(trial)
                 if trial.stopped:
                     self.given_up.add(trial.id)
@@ -385,7 +245,7 @@ class _Search:
         """How a proxy orders labelled architectures: rho and the scores."""
         scores = [0.0] * len(known.archs)
         archs = [self.space.parse(text) for text in known.archs]
-        for record in self.score(((arch, proxy) for arch in archs), seed=seed):
+        for record in self.scorer.at(seed=seed).pairs((arch, proxy) for arch in archs):
             scores[record.index] = record.score
         return rho(scores, known.values), scores
 
@@ -498,60 +358,3 @@ def _trial(individual: Individual[Genome], scored: int, stopped: bool, seconds: 
     return Trial(
         individual.id, individual.genome, fitness, scored, stopped, seconds, wall, individual.parent, individual.birth
     )
-
-
-def _plain(course: Course) -> Dict[str, Any]:
-    history = [
-        {"evaluation": number, **dataclasses.asdict(trial), "best_rho": best.rho}
-        for number, (trial, best) in enumerate(zip(course.trials, course.incumbents()), start=1)
-    ]
-    return {
-        "evaluations": len(course.trials),
-        "stopped_early": sum(trial.stopped for trial in course.trials),
-        "wall_seconds": course.trials[-1].wall if course.trials else 0.0,
-        "core_seconds": sum(trial.seconds for trial in course.trials),
-        "history": history,
-    }
-
-
-def write(found: Found, folder: Path) -> None:
-    """Write task.yaml, candidate.yaml, result.json and, of a search that is done, targets.png and convergence.png.
-
-    A full disk loses these files, not the search.
-    """
-    try:
-        if found.task is not None:
-            (folder / "task.yaml").write_text(tasks.dump(found.task), encoding="utf-8")
-        if found.candidate is not None:
-            (folder / "candidate.yaml").write_text(tasks.dump(found.candidate), encoding="utf-8")
-        files.write_json(folder / "result.json", found.to_json())
-        if found.task is not None and found.complete:  # stopping must not wait for plots
-            plots.plot_task(found.task, folder / "targets.png")
-            plot(found, folder / "convergence.png")
-    except (OSError, InputError) as error:
-        warnings.warn(f"the results in '{folder}' are not complete: {error}", RuntimeWarning, stacklevel=3)
-
-
-def plot(found: Found, path: Union[str, Path]) -> Path:
-    """Draw the best correlation against tasks tried and against seconds (figure 6 of arXiv:2108.01899)."""
-    made, axes = plots.figure(4.5, 3.2, 1, 2)
-    courses = [course for course in (found.course, found.control) if course is not None and course.trials]
-    for axis, along in zip(axes[0], ("tasks tried", "seconds")):
-        for course, colour in zip(courses, ("tab:blue", "tab:gray")):
-            best = course.incumbents()
-            x = [trial.wall for trial in course.trials] if along == "seconds" else list(range(1, len(best) + 1))
-            axis.step(x, [trial.rho for trial in best], where="post", color=colour, label=course.method)
-            if course is found.course and found.held_out_curve:
-                places = {trial.id: value for trial, value in zip(course.trials, x)}
-                held = [(places[number], value) for number, value in found.held_out_curve]
-                axis.plot(*zip(*held), "o--", color="tab:red", markersize=3, linewidth=1, label="on held-out labels")
-        if found.reference is not None:
-            axis.axhline(
-                found.reference, color="black", linewidth=0.8, linestyle=":", label=found.settings["reference"]
-            )
-        axis.set_xlabel(along)
-        axis.grid(alpha=0.3)
-    axes[0, 0].set_ylabel("Spearman rho with the labels")
-    axes[0, 0].legend(frameon=False, fontsize=8)
-    made.suptitle(f"task search on {found.settings['space']}, {len(found.settings['labels'])} labels", fontsize=10)
-    return plots.save(made, path)

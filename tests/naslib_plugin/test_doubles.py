@@ -49,9 +49,9 @@ def test_cache_goes_by_architecture_not_by_graph(graph: Any) -> None:
     assert other == graph and hash(other) == hash(graph)  # as all of NASLib's clones
     predictor = GenNASPredictor(**QUICK)
     assert predictor.query(other) != predictor.query(graph)
-    assert len(predictor.scorer.cache) == 2
+    assert predictor.scorer.scored == 2
     assert predictor.query(copy.deepcopy(graph)) == predictor.query(graph)
-    assert len(predictor.scorer.cache) == 2
+    assert predictor.scorer.scored == 2
 
 
 def test_scoring_leaves_graph_and_generators_alone(graph: Any, generators: Callable[[], Any]) -> None:
@@ -149,7 +149,7 @@ def test_without_labels_the_few_shot_predictor_is_gennas_plus(graph: Any) -> Non
     profile, own = predictor.scorer.settings.resolved(), predictor.scorer.space(graph).own_space()
     network = spaces.build(own, predictor.scorer.space(graph).to_native((2, 0, 4, 3, 0, 2)), profile, 0)
     plus = proxies.get("gennas-plus", profile)
-    expected = plus.measure(network, batches.load("photos", plus.images, profile.resolution), 0).value
+    expected = plus.score(network, batches.load("photos", plus.images, profile.resolution), 0).value
     assert predictor.query(graph) == expected
     assert GenNASPredictor("gennas_plus", **QUICK).query(graph) == expected
     several = GenNASPredictor("gennas_fewshot", seeds=2, **QUICK)

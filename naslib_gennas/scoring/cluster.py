@@ -1,0 +1,61 @@
+"""Where scores are computed on a cluster: an executor through Dask."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import warnings
+from concurrent.futures import Executor
+from typing import Any, Iterator, Optional
+
+from naslib_gennas.errors import InputError, in_a_line
+
+# Seconds that a scheduler has for its answer.
+_ANSWER = 10
+
+
+@contextlib.contextmanager
+def executor(address: str, workers: Optional[int] = None) -> Iterator[Executor]:
+    """An executor on a cluster, through Dask (the extra `cluster`), while the block lasts.
+
+    Args:
+        address: of a running Dask scheduler, such as ``tcp://host:8786``; or "slurm": start workers of one core each
+            through SLURM, as the user's Dask configuration says (``jobqueue.slurm``: queue, walltime, memory).
+        workers: how many to start on SLURM (4).
+
+    Raises:
+        InputError: Dask is not installed, or the scheduler does not answer.
+    """
+    extra = "pip install 'naslib-gennas[cluster]'"
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError(f"scheduler '{address}' needs Dask: {extra}") from None
+    with contextlib.ExitStack() as stack:
+        target: Any = address
+        if address == "slurm":
+            try:
+                from dask_jobqueue import SLURMCluster
+            except ImportError:
+                raise InputError(f"scheduler 'slurm' needs dask-jobqueue: {extra}") from None
+            if shutil.which("sbatch") is None:
+                raise InputError("scheduler 'slurm': there is no sbatch on this machine; run it where SLURM jobs start")
+            try:
+                target = stack.enter_context(SLURMCluster(cores=1, processes=1))
+                target.scale(workers or 4)
+            except (OSError, ValueError, RuntimeError) as error:
+                raise InputError(
+                    f"scheduler 'slurm' could not be used: {in_a_line(error)}; ~/.config/dask/jobqueue.yaml says how "
+                    "jobs are started (jobqueue: {slurm: {queue, walltime, memory}})"
+                ) from None
+        try:
+            client = stack.enter_context(Client(target, timeout=_ANSWER, set_as_default=False))
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(
+                f"scheduler '{address}' does not answer: {in_a_line(error)}; it takes an address such as tcp://host:8786"
+            ) from None
+        try:
+            client.wait_for_workers(1, timeout=_ANSWER)
+        except TimeoutError:
+            warnings.warn(f"scheduler '{address}' has no workers yet; waiting for them", RuntimeWarning, stacklevel=3)
+        yield client.get_executor()

@@ -1,0 +1,67 @@
+"""The files of an architecture search: result.json, history.csv and search.png."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Union
+
+from naslib_gennas import files
+from naslib_gennas.studies import plots
+from naslib_gennas.studies.course import Found, plain, rows
+from naslib_gennas.studies.result import writing
+
+COLUMNS = (
+    "evaluation",
+    "arch",
+    "score",
+    "truth",
+    "status",
+    "parent",
+    "birth",
+    "seconds",
+    "wall",
+    "best_score",
+    "best_truth",
+    "regret",
+)
+
+
+def write(found: Found, folder: Path) -> None:
+    """Write result.json, history.csv and, of a search that is done, search.png (stopping must not wait for a plot).
+
+    A full disk loses these files, not the search.
+    """
+    with writing(folder):
+        files.write_json(folder / "result.json", found.to_json())
+        with files.Rows(folder / "history.csv", COLUMNS) as file:
+            for row in rows(found.course, found.truth):
+                file.write(row)
+        if found.course.steps and found.complete:
+            plot(found, folder / "search.png")
+
+
+def plot(found: Found, path: Union[str, Path]) -> Path:
+    """Draw the score, true value and regret of the best so far by evaluations and by seconds; a star: the finalist."""
+    quantities = [("best_score", "score of the best")]
+    if found.truth is not None and any(step.truth is not None for step in found.course.steps):
+        quantities += [("best_truth", found.truth.column), ("regret", f"regret to {found.truth.best:.2f}")]
+    made, axes = plots.figure(4.5, 2.6, len(quantities), 2)
+    courses = [course for course in (found.course, found.control) if course is not None and course.steps]
+    for line, (key, label) in zip(axes, quantities):
+        for axis, along in zip(line, ("evaluation", "wall")):
+            for course, colour in zip(courses, ("tab:blue", "tab:gray")):
+                known = [row for row in rows(course, found.truth) if row[key] is not None and math.isfinite(row[key])]
+                x, y = [row[along] for row in known], [row[key] for row in known]
+                axis.step(x, y, where="post", color=colour, label=course.method)
+                chosen = plain(course, found.truth)
+                end = {"best_truth": chosen["best"]["truth"], "regret": chosen["regret"]}.get(key)
+                if course.finalists and end is not None:
+                    place = len(course.steps) if along == "evaluation" else course.wall_seconds
+                    axis.plot(place, end, "*", color=colour, markersize=10, label=f"{course.method}, finalist")
+            axis.grid(alpha=0.3)
+            axis.set_xlabel("evaluations" if along == "evaluation" else "seconds")
+        line[0].set_ylabel(label, fontsize=9)
+    axes[-1, 0].legend(frameon=False, fontsize=9)
+    made.suptitle(f"{found.settings['proxy']} on {found.settings['space']}, seed {found.settings['seed']}", fontsize=10)
+    return plots.save(made, path)
