@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import hashlib
+import importlib.metadata
 import inspect
 import json
-from typing import Any, Dict, List, Mapping
+import sys
+import sysconfig
+import types
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
+
+_HOME = Path(__file__).resolve().parent
+_INSTALLED = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")})
 
 
 def canonical(settings: Mapping[str, Any]) -> str:
@@ -18,22 +29,61 @@ def digest(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(settings).encode()).hexdigest()[:16]
 
 
+def numerics() -> Dict[str, Any]:
+    """What the same code may give other numbers with: PyTorch's version, and whether it has oneDNN."""
+    import torch  # when used: it takes seconds
+
+    return {"torch": str(torch.__version__), "onednn": torch.backends.mkldnn.is_available()}
+
+
 def code(*parts: Any) -> Dict[str, str]:
-    """A digest of what is not this package's: the user may change it."""
-    found: List[Any] = []
-    for part in parts:
-        cells = [cell.cell_contents for cell in getattr(part, "__closure__", None) or () if _filled(cell)]
-        found += [part, *(value for value in cells if inspect.isfunction(value))]
-    home = __name__.partition(".")[0]
-    foreign = [_source(part) for part in found if part.__module__.partition(".")[0] != home]
-    return {"code": hashlib.sha256("\n".join(foreign).encode()).hexdigest()} if foreign else {}
+    """What the code of functions, classes and objects comes from, where it is not this package's own.
+
+    Files of the user count with all that they import from beside them, so that a change of a constant or of a helper
+    changes the identity; packages that they import count by their version. What has no file (typed into an
+    interpreter) counts by its byte code.
+
+    Returns:
+        ``{"code": digest}``, or nothing where all of it is this package's.
+    """
+    found: List[str] = []
+    versions: Set[str] = set()
+    files: Dict[Path, str] = {}
+    for part in _expanded(parts):
+        source = _file(part)
+        if source is None:
+            found.append(_byte_code(part))
+        elif _is_installed(source):
+            versions.add(_version(getattr(part, "__module__", "").partition(".")[0]))
+        elif _HOME not in source.parents:
+            _read(source, files, versions)
+    texts = [*found, *(f"{path.name} {content}" for path, content in sorted(files.items())), *sorted(versions)]
+    texts = [text for text in texts if text]
+    return {"code": hashlib.sha256("\n".join(texts).encode()).hexdigest()} if texts else {}
 
 
-def _source(part: Any) -> str:
-    try:
-        return inspect.getsource(part)
-    except (OSError, TypeError):  # typed into an interpreter
-        return f"{part.__module__}.{getattr(part, '__qualname__', type(part).__qualname__)}"
+def _expanded(parts: Tuple[Any, ...]) -> Iterator[Any]:
+    """Functions and classes that objects consist of: what a closure holds, a partial calls, a class inherits."""
+    waiting, seen = list(parts), set()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, functools.partial):
+            waiting += [part.func, *part.args, *part.keywords.values()]
+            continue
+        if isinstance(part, types.MethodType):
+            waiting += [part.__func__, type(part.__self__)]
+            continue
+        if not isinstance(part, (types.FunctionType, type)):
+            continue
+        if id(part) in seen or getattr(part, "__module__", "builtins") == "builtins":
+            continue
+        seen.add(id(part))
+        yield part
+        if isinstance(part, type):
+            waiting += [base for base in part.__mro__[1:] if base is not object]
+        else:
+            waiting += [cell.cell_contents for cell in part.__closure__ or () if _filled(cell)]
+            waiting += list(part.__defaults__ or ())
 
 
 def _filled(cell: Any) -> bool:
@@ -42,3 +92,119 @@ def _filled(cell: Any) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _file(part: Any) -> Optional[Path]:
+    """The file of a function or class; None where it has none."""
+    name: Optional[str] = None
+    if isinstance(part, types.FunctionType):
+        name = part.__code__.co_filename
+    else:
+        methods = [value for value in vars(part).values() if isinstance(value, types.FunctionType)]
+        own = [method for method in methods if method.__module__ == part.__module__]
+        module = sys.modules.get(part.__module__)
+        name = getattr(module, "__file__", None) or (own[0].__code__.co_filename if own else None)
+    path = Path(name).resolve() if name else None
+    return path if path is not None and path.is_file() else None
+
+
+def _is_installed(path: Path) -> bool:
+    return _HOME not in path.parents and any(home in path.parents for home in _INSTALLED)
+
+
+def _version(package: str) -> str:
+    if not package or package in _standard():
+        return ""
+    try:
+        return f"{package}=={importlib.metadata.version(package)}"
+    except importlib.metadata.PackageNotFoundError:
+        return f"{package}=={getattr(sys.modules.get(package), '__version__', '')}"
+
+
+def _standard() -> Set[str]:
+    # Python 3.9 has no list of them; there the name's version is empty, which is the same for all.
+    return set(getattr(sys, "stdlib_module_names", ())) | {"builtins"}
+
+
+def _read(path: Path, files: Dict[Path, str], versions: Set[str]) -> None:
+    """Add a file and all that it imports from beside it; `files` maps each to a digest of its content."""
+    waiting = [path]
+    while waiting:
+        path = waiting.pop()
+        if path in files:
+            continue
+        about = path.stat()
+        files[path], imported = _parsed(path, about.st_mtime_ns, about.st_size)
+        for name in imported:
+            near = list(_beside(path, name))
+            if near:
+                waiting += near
+            elif not name.startswith("."):
+                package = name.partition(".")[0]
+                if package != _HOME.name:
+                    versions.add(_version(package))
+
+
+@lru_cache(maxsize=512)
+def _parsed(path: Path, changed: int, size: int) -> Tuple[str, Tuple[str, ...]]:
+    """The digest of a file, and the modules that it imports (dots in front of relative ones)."""
+    content = path.read_bytes()
+    names: List[str] = []
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        tree = ast.Module([], [])
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            names.append(base)
+            names += [f"{base}{'.' if node.module else ''}{alias.name}" for alias in node.names]
+    return hashlib.sha256(content).hexdigest(), tuple(dict.fromkeys(names))
+
+
+def _beside(path: Path, name: str) -> Iterator[Path]:
+    """The files of a module that a file imports, where they are the user's too."""
+    dots = len(name) - len(name.lstrip("."))
+    parts = [part for part in name.lstrip(".").split(".") if part]
+    if dots:
+        roots = [path.parents[dots - 1]] if dots <= len(path.parents) else []
+    else:
+        roots = [path.parent, _top(path), *(Path(entry or ".").resolve() for entry in sys.path)]
+    for root in roots:
+        if not parts or _is_installed(root / "x") or any(root == home for home in _INSTALLED) or root == _HOME.parent:
+            continue
+        place = root.joinpath(*parts)
+        candidates = [place.with_suffix(".py"), place / "__init__.py"]
+        inits = [root.joinpath(*parts[:depth]) / "__init__.py" for depth in range(1, len(parts))]
+        found = [file for file in candidates if file.is_file()]
+        if found:
+            yield from found
+            yield from (file for file in inits if file.is_file())
+            return
+
+
+def _top(path: Path) -> Path:
+    """The folder of the outermost package that a file lies in."""
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        folder = folder.parent
+    return folder
+
+
+def _byte_code(part: Any) -> str:
+    """The source of what was typed into an interpreter, or else its byte code and constants."""
+    try:
+        return inspect.getsource(part)
+    except (OSError, TypeError):
+        pass
+    if isinstance(part, types.FunctionType):
+        return _of_code(part.__code__)
+    methods = sorted((name, value) for name, value in vars(part).items() if isinstance(value, types.FunctionType))
+    return f"{part.__qualname__} " + " ".join(f"{name} {_of_code(value.__code__)}" for name, value in methods)
+
+
+def _of_code(what: types.CodeType) -> str:
+    constants = [_of_code(value) if isinstance(value, types.CodeType) else repr(value) for value in what.co_consts]
+    return f"{what.co_name} {what.co_code.hex()} {constants} {what.co_names}"

@@ -234,7 +234,9 @@ class Scorer:
                 "profile": {name: value for name, value in asdict(proxy.profile).items() if name != "name"},
                 "images": len(self.batch),
                 "device": device_of(self.place.device).type,
-                **identity.code(type(space), proxy.measure),
+                "space": spaces.identity(space),
+                **identity.code(proxy.measure),
+                **identity.numerics(),
             }
             run = Run(space.name, proxy.name, identity.canonical(settings), self.batch.identity, self.seed)
             # The run is part of it, since workers keep what they unpack: other code of the user is another payload.
