@@ -15,6 +15,7 @@ ROOMS = (
     "randomness",
     "reading",
     "identity",
+    "user_code",
     "files",
     "pickles",
     "networks",
