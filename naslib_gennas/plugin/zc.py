@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from naslib_gennas.plugin import config
 from naslib_gennas.plugin.benchmark import Benchmark
 from naslib_gennas.plugin.predictors import OURS, ZERO_COST, compare
-from naslib_gennas.scoring import engine
+from naslib_gennas.scoring import pool
 
 DEFAULTS: Mapping[str, Any] = {
     "config_type": "zc",
@@ -41,9 +41,9 @@ def run(argv: Sequence[str]) -> List[Dict[str, Any]]:
     known = sorted([*OURS, *ZERO_COST])
     settings = config.read(argv, "zc", DEFAULTS, {"predictor": known, "predictors": known})
     names = list(getattr(settings, "predictors", [])) or [settings.predictor]
-    workers = config.value_of(settings, "gennas_workers", 0) or engine.cores()
+    workers = config.value_of(settings, "gennas_workers", 0) or pool.cores()
     with contextlib.ExitStack() as stack:
-        executor = stack.enter_context(engine.Pool(workers)) if workers > 1 else None
+        executor = stack.enter_context(pool.Pool(workers)) if workers > 1 else None
         return compare(names, settings, functools.partial(evaluate, executor=executor))
 
 

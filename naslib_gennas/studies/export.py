@@ -16,7 +16,8 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 import torch
 from torch import nn
 
-from naslib_gennas import __version__, files, spaces
+from naslib_gennas import files, spaces
+from naslib_gennas._version import __version__
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.cells import Genotype
 from naslib_gennas.randomness import derive, isolated

@@ -12,7 +12,8 @@ from typing import Any, List, Optional
 import torch
 from torch import nn
 
-from naslib_gennas import __version__, user_code
+from naslib_gennas import user_code
+from naslib_gennas._version import __version__
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.networks.staged import StagedNetwork
