@@ -298,3 +298,13 @@ def test_values_are_written_as_source_that_gives_them_back():
     for value in [(1,), [], {"a": (1.5, None)}, ("it's", 'a "b"\n'), [[1] * 50] * 3, {"x": True}]:
         text = source.literal(value)
         assert eval(text) == value and max(map(len, text.splitlines())) <= source.WIDTH
+
+
+def test_a_search_says_how_to_export_what_it_found_and_that_works(empty_folder):
+    small = ("--evaluations", 2, "--population", 2, "--tournament", 1, "--no-control", "--finalists", 0, "--workers", 1)
+    found = run("search", "nats-size", *small, "--truth", "none", "--proxy", "params", "--out", "run")
+    assert found.exit_code == 0, found.output
+    assert (empty_folder / "run" / "architecture.svg").is_file() and "Picture: run/architecture.svg" in found.stdout
+    command = next(line for line in found.stdout.splitlines() if "gennas export" in line).partition("gennas ")[2]
+    assert run(*command.split()).exit_code == 0
+    assert (empty_folder / "model.py").is_file()

@@ -20,6 +20,7 @@ from naslib_gennas.cli.options import (
     Tournament,
 )
 from naslib_gennas.cli.printing import print_columns, print_truth, progress_bar, written
+from naslib_gennas.errors import InputError
 
 
 def search(
@@ -101,11 +102,25 @@ def search(
         except search.Interrupted as stopped:
             output.emit(stopped.result.to_json())
             raise KeyboardInterrupt(f"{stopped.result.evaluations} evaluations are in the store: {again}") from None
-    _print(output.console, found)
+    _print(output.console, space, found)
     output.emit(found.to_json())
 
 
-def _print(console: Console, found: Any) -> None:
+def _describe(console: Console, space: str, found: Any) -> None:
+    """What the network of the best architecture costs, its picture, and the command that exports it."""
+    from naslib_gennas import spaces
+    from naslib_gennas.studies.export import describe
+
+    searched = spaces.get(space)
+    try:
+        lines = describe(searched, searched.parse(found.best.arch), found.folder).lines()
+    except InputError as error:  # the search is done and kept; its network may be one that cannot be measured
+        lines = [f"Its network: {error}"]
+    for line in lines:
+        console.print(line, markup=False)
+
+
+def _print(console: Console, space: str, found: Any) -> None:
     from naslib_gennas.studies.plots import rounded
 
     rows = [("", "evaluations", "seconds", "score", *(["truth", "regret"] if found.truth is not None else []))]
@@ -124,4 +139,5 @@ def _print(console: Console, found: Any) -> None:
         console.print(f"Chosen among the {len(found.course.finalists)} best, which raced at the space's full depth")
     if found.best is not None:
         console.print(f"Best architecture: [bold]{escape(found.best.arch)}[/]")
-    written(console, found.folder, "result.json", "history.csv", "search.png")
+        _describe(console, space, found)
+    written(console, found.folder, "result.json", "history.csv", "search.png", "architecture.svg")
