@@ -31,7 +31,26 @@ def search(
     ] = "evolution",
     constraint: Annotated[
         Optional[List[str]],
-        options.what("--constraint", metavar="BOUND", help="params<1.5M, flops<200M; may be given several times."),
+        options.what(
+            "--constraint",
+            metavar="BOUND",
+            help="On the network that is trained in the end: params<5M, flops<600M, latency<20ms, memory<2GB, or "
+            "FILE.py:FUNCTION. May be given several times.",
+        ),
+    ] = None,
+    resolution: Annotated[
+        Optional[int],
+        options.what(
+            "--resolution", metavar="PIXELS", help="Images of the network that is trained.", show_default="as published"
+        ),
+    ] = None,
+    cells: Annotated[
+        Optional[int],
+        options.what("--cells", metavar="N", help="Its depth (darts).", show_default="as published"),
+    ] = None,
+    channels: Annotated[
+        Optional[int],
+        options.what("--channels", metavar="N", help="Its width (darts).", show_default="as published"),
     ] = None,
     nu: Annotated[
         Optional[str],
@@ -70,12 +89,15 @@ def search(
     """
     from naslib_gennas import files, spaces
     from naslib_gennas import truth as truths
-    from naslib_gennas.studies import methods, search
+    from naslib_gennas.studies import constraints, methods, search
     from naslib_gennas.studies.budget import USUAL_EVALUATIONS, seconds
 
     own = {"population": population, "tournament": tournament, "nu": nu}
     chosen = methods.get(method, **{name: value for name, value in own.items() if value is not None})
-    table = truths.find(truth["truth"], spaces.get(space), truth["higher_is_better"])
+    sizes = {"cells": cells, "channels": channels}
+    found_space = spaces.get(space, **{name: value for name, value in sizes.items() if value is not None})
+    bounds = [constraints.parse(text, resolution, device=scoring["device"]) for text in constraint or ()]
+    table = truths.find(truth["truth"], found_space, truth["higher_is_better"])
     again = "the same command again goes on from there."
     total = evaluations or (None if budget else USUAL_EVALUATIONS)
     with progress_bar(output.console, f"Searching {space}", total) as advance:
@@ -86,12 +108,12 @@ def search(
 
         try:
             found = search.search(
-                space,
+                found_space,
                 proxy=proxy,
                 method=chosen,
                 evaluations=evaluations,
                 budget=None if budget is None else seconds(budget),
-                constraint=constraint or (),
+                constraint=bounds,
                 finalists=finalists,
                 control=control,
                 truth=table,

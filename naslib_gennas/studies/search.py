@@ -66,7 +66,8 @@ def search(
         method: a name of `methods.METHODS`.
         evaluations: how many architectures are looked at (450 where there is no budget of time either).
         budget: seconds after which no new architecture is looked at; those of an interrupted run count.
-        constraint: bounds on the whole network, such as ``params<1.5M``; what does not meet them is drawn again.
+        constraint: bounds on the network that is trained in the end, such as ``params<1.5M`` (see `constraints`); what
+            does not meet them is drawn again.
         finalists: how many of the best race at the full depth of the space (see `race`), and the best of these is
             returned; 0: none; None: a fifth of the evaluations, where the profile shrinks the networks. Of a budget of
             time they get a third.
@@ -91,7 +92,10 @@ def search(
     scorer = _scorer(space, chosen, scoring)
     table = truths.find(truth, scorer.space)
     bounds = tuple(constraints.parse(bound) if isinstance(bound, str) else bound for bound in constraint)
-    study = {"constraints": [str(bound) for bound in bounds]}
+    study: Dict[str, Any] = {"constraints": [str(bound) for bound in bounds]}
+    code = [bound.identity["code"] for bound in bounds if "code" in bound.identity]
+    if code:  # of functions of the user's: another code is another search
+        study["constraint_code"] = code
     settings = {
         **scorer.about,
         "proxy_settings": scorer.proxy.settings,
@@ -106,7 +110,6 @@ def search(
     deep = _deep(scorer, chosen, finalists)
     judge = None if deep is None else race.judge(scorer)
     looking = budget if budget is None or deep is None else budget * race.TIME_SHARE
-    candidates = Constrained(scorer.space, bounds)
     courses = {chosen.name: Course(chosen.name, ())}
     resumed = 0
 
@@ -119,7 +122,7 @@ def search(
             write(made, folder)
         return made
 
-    def go(how: Method, label: str, store: Store) -> None:
+    def go(how: Method, label: str, store: Store, candidates: Constrained) -> None:
         nonlocal resumed
         journal = Journal(store, "search", scorer, {"method": how.name, **how.settings, **study})
         run = _Run(scorer, _searcher(how, candidates, scorer.seed), journal, table)
@@ -141,9 +144,10 @@ def search(
 
     with scorer.place as (_, store):
         try:
-            go(chosen, chosen.name, store)
+            candidates = Constrained(scorer.space, bounds, store)
+            go(chosen, chosen.name, store, candidates)
             if control is not False and chosen.name != "random":
-                go(methods.get("random"), "control", store)
+                go(methods.get("random"), "control", store, candidates)
         except KeyboardInterrupt:
             done = result(complete=False)
             raise Interrupted(done, f"{done.evaluations} evaluations") from None
