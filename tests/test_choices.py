@@ -294,6 +294,17 @@ def test_initial_weights_come_from_the_seed_alone():
     assert torch.equal(state, torch.get_rng_state())
 
 
+def test_lazy_modules_have_their_weights_from_the_seed():
+    def lazy(choose):
+        return nn.Sequential(nn.LazyConv2d(choose.suggest_int("width", 4, 8), 3, 2), nn.ReLU(), nn.LazyConv2d(4, 3))
+
+    space = from_function(lazy)
+    one, two = (spaces.build(space, (("width", 4),), TINY, 0) for _ in range(2))
+    assert (
+        all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters())) and len(list(one.parameters())) == 4
+    )
+
+
 def test_the_network_that_one_trains_has_the_classes_asked_for():
     network = SPACE.published(SPACE.sample(np.random.default_rng(0)), classes=7)
     assert network(SPACE.example(2)).shape == (2, 7)

@@ -8,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +89,47 @@ def test_an_optuna_study(empty_folder):
             values = [value for (value,) in study.execute("select value from trial_values")]
         assert len(values) == trials and all(np.isfinite(values))
     assert re.match(rf"{max(values):.4f} {{'width': ", printed)
+
+
+SLOW = """
+import time
+from naslib_gennas.proxies import proxy
+
+@proxy("slow")
+def slow(network, inputs, seed):
+    time.sleep(0.2)
+    return sum(part.numel() for part in network.parameters())
+"""
+
+
+def test_a_search_with_a_bound_goes_on_after_a_kill(empty_folder):
+    """Killed in its middle and started again, it finds what it finds when nobody disturbs it."""
+    example("mobile")
+    (empty_folder / "slow.py").write_text(SLOW)
+    command = [sys.executable, "-m", "naslib_gennas", "search", f"{EXAMPLES}/mobile.py:mobile", "--proxy", "slow.py"]
+    command += "--evaluations 12 --population 4 --tournament 2 --no-control --finalists 0 --workers 1".split()
+    command += ["--constraint", "params<1.4M"]
+
+    def start(name):
+        return subprocess.Popen([*command, "--store", f"{name}.db", "--out", name], stderr=subprocess.PIPE)
+
+    def scored(name):
+        try:
+            with sqlite3.connect(f"file:{name}.db?mode=ro", uri=True) as store:
+                return store.execute("select count(*) from scores").fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0
+
+    with start("killed") as search:
+        while scored("killed") < 4 and search.poll() is None:
+            time.sleep(0.05)
+        search.kill()
+    assert 4 <= scored("killed") < 12
+    histories = []
+    for name in ("killed", "whole"):
+        with start(name) as search:
+            assert search.wait() == 0, search.stderr.read()
+        with open(f"{name}/history.csv", newline="") as file:
+            histories.append([(row["arch"], row["score"], row["parent"]) for row in csv.DictReader(file)])
+    assert histories[0] == histories[1] and len(histories[0]) == 12
+    assert all(parameters(example("mobile"), example("mobile").parse(arch)) < 1.4e6 for arch, _, _ in histories[0])

@@ -158,11 +158,12 @@ class FunctionSpace(SearchSpace[Choices]):
         except choices.Missing as error:
             raise self._other_choices(str(error)) from None
         self._compare(arch, choose)
-        return _staged(network, stages, size)
+        return _staged(_drawn(network, torch.zeros(2, *size)), stages, size)
 
     def published(self, arch: Choices, classes: Optional[int] = None, resolution: Optional[int] = None) -> nn.Module:
         """The module that the function returns; with `classes`, its last linear layer has as many outputs."""
         network, _ = self._returned(self._call(Choose(choices.given(arch))))
+        network = _drawn(network, self.example(2, resolution))
         names = [name for name, part in network.named_modules() if isinstance(part, nn.Linear) and name]
         if classes is not None:
             if not names:
@@ -347,6 +348,15 @@ class FunctionSpace(SearchSpace[Choices]):
                 return tracing.identity(run.network, run.stages, run.weightless)
         except tracing.Untraceable:
             return None
+
+
+def _drawn(network: nn.Module, inputs: torch.Tensor) -> nn.Module:
+    """The network, the weights of its lazy modules drawn: that takes inputs."""
+    if any(isinstance(part, nn.modules.lazy.LazyModuleMixin) for part in network.modules()):
+        training = network.training
+        network.eval()(inputs)
+        network.train(training)
+    return network
 
 
 def _staged(network: nn.Module, stages: Sequence[str], size: Sequence[int]) -> StagedNetwork:
