@@ -1,0 +1,391 @@
+"""What a forward pass computes: module calls and values, each with its shape, its parents and the parameters behind it.
+
+Read off one forward pass, whatever Python it runs: control flow, modules that are called several times, functions
+without a module. `stages` decides from this which values are the stage feature maps.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+#: What a network takes: ``network(x)``, ``network(*x)`` or ``network(**x)``.
+Inputs = Union[torch.Tensor, Tuple[torch.Tensor, ...], Mapping[str, torch.Tensor]]
+
+# Class, distillation and register tokens that may stand before the tokens of a grid.
+MOST_EXTRA_TOKENS = 8
+_MARK = "_gennas_value"
+
+
+@dataclass
+class Value:
+    """A tensor that the forward pass made (or was given).
+
+    Attributes:
+        index: its place in the order of making.
+        shape: with the batch that was used.
+        parents: indices of the values that it was made of.
+        parameters: the parameters behind it, a bit each (see `Calls.parameters`).
+        own: those that the very operation used.
+        given: it depends on the network's input.
+        batch: the axis that images lie along; None: it has none.
+        channel: the axis of channels.
+        grid: height and width (or length; or depth, height and width) of a feature map; empty for any other value.
+        space: the grid that it came from, for tokens.
+        extra: tokens before those of the grid.
+        function: what made it.
+        call: the innermost module call that was open then.
+        number: of values that this function made in that call.
+        weighted: a convolution or linear layer made it.
+    """
+
+    index: int
+    shape: Tuple[int, ...]
+    parents: Tuple[int, ...] = ()
+    parameters: int = 0
+    own: int = 0
+    given: bool = False
+    batch: Optional[int] = 0
+    channel: int = 1
+    grid: Tuple[int, ...] = ()
+    space: Tuple[int, ...] = ()
+    extra: int = 0
+    function: str = ""
+    call: int = -1
+    number: int = 0
+    weighted: bool = False
+
+    @property
+    def size(self) -> int:
+        """Pixels of a feature map; 0 for any other value."""
+        return math.prod(self.grid) if self.grid else 0
+
+
+@dataclass
+class Call:
+    """One call of a module.
+
+    Attributes:
+        name: the module's name in the network.
+        number: how many calls of it came before.
+        parent: the call that it happened in; -1 for the network's own.
+        start, end: the values that were there when it began and when it ended.
+        entered: the value of its first input.
+        outputs: (path, value): what it gave; the path leads into tuples and dictionaries.
+        kind: of the module.
+        composite: it has modules of its own.
+    """
+
+    name: str
+    number: int
+    parent: int
+    start: int
+    end: int = 0
+    entered: int = -1
+    outputs: List[Tuple[Tuple[Any, ...], int]] = field(default_factory=list)
+    kind: type = nn.Module
+    composite: bool = False
+
+
+@dataclass
+class Calls:
+    """A forward pass: its module calls in the order of their beginnings, its values in the order of their making."""
+
+    calls: List[Call]
+    values: List[Value]
+    parameters: List[Tuple[str, int]]  # (name, number of elements), in the order of the bits
+
+    def inside(self, index: int) -> List[int]:
+        """The calls that a call happened in, outermost first, itself last."""
+        chain = []
+        while index >= 0:
+            chain.append(index)
+            index = self.calls[index].parent
+        return chain[::-1]
+
+    def elements(self, bits: int) -> int:
+        """How many numbers these parameters hold."""
+        return sum(self.parameters[index][1] for index in _ones(bits))
+
+    def names(self, bits: int) -> List[str]:
+        """What these parameters are called."""
+        return [self.parameters[index][0] for index in _ones(bits)]
+
+
+def run(module: nn.Module, inputs: Inputs) -> Any:
+    """Call a network with a tensor, a tuple of them, or a mapping of its argument names."""
+    if isinstance(inputs, Mapping):
+        return module(**inputs)
+    return module(*inputs) if isinstance(inputs, tuple) else module(inputs)
+
+
+def each(inputs: Inputs) -> List[torch.Tensor]:
+    """The tensors of a network's input."""
+    if isinstance(inputs, torch.Tensor):
+        return [inputs]
+    return list(inputs.values() if isinstance(inputs, Mapping) else inputs)
+
+
+def changed(inputs: Inputs, change: Any) -> Inputs:
+    """The input with every tensor changed."""
+    if isinstance(inputs, torch.Tensor):
+        return change(inputs)
+    if isinstance(inputs, Mapping):
+        return {name: change(tensor) for name, tensor in inputs.items()}
+    return tuple(change(tensor) for tensor in inputs)
+
+
+def read(module: nn.Module, inputs: Inputs) -> Calls:
+    """Run the network once, as it is and without gradients, and note what it computes.
+
+    Raises:
+        Exception: whatever the network raises.
+    """
+    reader = _Reader(module)
+    inputs = changed(inputs, lambda tensor: tensor.detach().clone())
+    for tensor in each(inputs):
+        reader.begin(tensor)
+    handles = []
+    for name, part in module.named_modules():
+        handles.append(part.register_forward_pre_hook(reader.entering(name), with_kwargs=True))
+        handles.append(part.register_forward_hook(reader.leaving))
+    try:
+        with torch.no_grad(), reader:
+            run(module, inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return Calls(reader.calls, reader.values, reader.parameters)
+
+
+class _Reader(TorchFunctionMode):
+    """Notes every module call and every function call on tensors."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.calls: List[Call] = []
+        self.values: List[Value] = []
+        named = list(module.named_parameters())
+        self.parameters = [(name, parameter.numel()) for name, parameter in named]
+        self._bits = {id(parameter): 1 << index for index, (_, parameter) in enumerate(named)}
+        self._open: List[int] = [-1]
+        self._times: Dict[str, int] = {}
+        self._made: Dict[Tuple[int, str], int] = {}
+        self._batch = 0
+
+    def begin(self, tensor: torch.Tensor) -> None:
+        shape = tuple(tensor.shape)
+        self._batch = self._batch or (shape[0] if shape else 0)
+        value = Value(len(self.values), shape, given=True, batch=0 if shape[:1] == (self._batch,) else None)
+        if not tensor.is_floating_point():
+            value.channel = len(shape)  # of token numbers: an embedding adds it
+        value.space = shape[2:] if len(shape) > 3 else ()
+        self._keep(tensor, value)
+
+    def entering(self, name: str) -> Any:
+        def enter(module: nn.Module, arguments: Any, keywords: Any) -> None:
+            number = self._times[name] = self._times.get(name, -1) + 1
+            call = Call(name, number, self._open[-1], len(self.values), kind=type(module))
+            call.composite = any(True for _ in module.children())
+            tensors = list(_tensors((arguments, keywords)))
+            call.entered = next((mark for mark in map(_marked, tensors) if mark >= 0), -1)
+            if isinstance(module, nn.RNNBase) and not module.batch_first and call.entered >= 0:
+                source = self.values[call.entered]
+                if not source.parents and len(source.shape) == 3:
+                    source.batch, source.channel = 1, 2
+            self._open.append(len(self.calls))
+            self.calls.append(call)
+
+        return enter
+
+    def leaving(self, module: nn.Module, arguments: Any, output: Any) -> None:
+        call = self.calls[self._open.pop()]
+        used = 0
+        for value in self.values[call.start :]:
+            used |= value.own
+        hidden = sum(self._bits[id(p)] for p in module.parameters(recurse=False) if id(p) in self._bits) & ~used
+        if isinstance(module, torch.jit.ScriptModule):
+            hidden = sum(self._bits[id(p)] for p in module.parameters() if id(p) in self._bits)
+        for path, tensor in _paths(output):
+            if _marked(tensor) < 0:  # made where we cannot look: by a script, or a function of autograd's own
+                parents = tuple(i for i in map(_marked, _tensors(arguments)) if i >= 0)
+                self._note(tensor, type(module).__name__, parents or ((call.entered,) if call.entered >= 0 else ()), 0)
+            value = self.values[_marked(tensor)]
+            if hidden and value.index >= call.start:
+                value.parameters |= hidden
+                value.own |= hidden
+            call.outputs.append((path, value.index))
+        call.end = len(self.values)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Optional[dict] = None) -> Any:
+        name = getattr(func, "__name__", "")
+        # Looking at a tensor is no operation; `x.T` and its like are.
+        if name in ("__set__", "size", "dim", "stride", "is_floating_point", "numel", "__len__"):
+            return func(*args, **(kwargs or {}))
+        tensors = list(_tensors((args, kwargs or {})))
+        output = func(*args, **(kwargs or {}))
+        made = [t for t in (output if isinstance(output, (tuple, list)) else [output]) if isinstance(t, torch.Tensor)]
+        if not made or name == "__get__" and made[0] is tensors[0]:
+            return output
+        own, parents = 0, []
+        for tensor in tensors:
+            own |= self._bits.get(id(tensor), 0)
+            if _marked(tensor) >= 0:
+                parents.append(_marked(tensor))
+        if own or parents:
+            for tensor in made:
+                self._note(tensor, name, tuple(parents), own, args, kwargs or {})
+        return output
+
+    def _note(
+        self, tensor: torch.Tensor, name: str, parents: Tuple[int, ...], own: int, args: Any = (), kwargs: Any = None
+    ) -> None:
+        behind = [self.values[index] for index in parents]
+        value = Value(len(self.values), tuple(tensor.shape), parents, own=own, function=name, call=self._open[-1])
+        value.parameters = own
+        for parent in behind:
+            value.parameters |= parent.parameters
+            if not parent.given:
+                value.own |= parent.parameters
+        value.given = any(parent.given for parent in behind)
+        value.number = self._made[value.call, name] = self._made.get((value.call, name), -1) + 1
+        value.weighted = name.startswith(WEIGHTED)
+        source = next((parent for parent in behind if parent.given), None)
+        if source is not None and tensor.dim():
+            source = next((p for p in behind if p.given and len(p.shape) == tensor.dim()), source)
+            _lay_out(value, source, name, args, kwargs or {}, self._batch)
+            if tensor.is_floating_point():
+                _find_grid(value, source, name)
+            value.space = value.space or source.space
+        self._keep(tensor, value)
+
+    def _keep(self, tensor: torch.Tensor, value: Value) -> None:
+        setattr(tensor, _MARK, value.index)
+        self.values.append(value)
+
+
+WEIGHTED = ("conv1d", "conv2d", "conv3d", "conv_transpose", "linear", "multi_head_attention", "lstm", "gru", "rnn_")
+_FIRST = ("conv", "batch_norm", "group_norm", "instance_norm", "interpolate", "upsample", "pixel_", "channel_shuffle")
+_LAST = ("linear", "layer_norm", "rms_norm", "embedding", "multi_head_attention", "lstm", "gru", "rnn_", "scaled_dot")
+
+
+def _lay_out(value: Value, source: Value, name: str, args: Any, kwargs: Any, images: int) -> None:
+    """Where images and channels lie in a value, as the function that made it says."""
+    dimensions, before = len(value.shape), len(source.shape)
+    batch, channel = source.batch, source.channel
+    if name in ("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "swapaxes_", "transpose_"):
+        order = _order(name, before, args, kwargs)
+        if order is not None:
+            batch = order.index(batch) if batch in order else batch
+            channel = order.index(channel) if channel in order else channel
+    elif name.startswith(_FIRST) or "_pool" in name:
+        channel = 1
+    elif name.startswith(_LAST):
+        channel = dimensions - 1
+    elif dimensions != before and value.shape[2:] == source.space:
+        channel = 1
+    elif dimensions != before and value.shape[1:-1] == source.space:
+        channel = dimensions - 1
+    elif dimensions != before:
+        channel = dimensions - 1 if channel >= before - 1 and before > 1 else min(channel, dimensions - 1)
+    if batch is None or batch >= dimensions or value.shape[batch] != images:
+        batch = 0 if value.shape[0] == images else None
+    value.batch, value.channel = batch, channel
+
+
+def _order(name: str, dimensions: int, args: Any, kwargs: Any) -> Optional[List[int]]:
+    """The axes of the source in the order of the result; None where it cannot be told."""
+    rest = [value for value in (*args[1:], *(kwargs or {}).values())]
+    try:
+        if name == "permute":
+            axes = rest[0] if len(rest) == 1 and not isinstance(rest[0], int) else rest
+            return [int(axis) % dimensions for axis in axes]
+        order = list(range(dimensions))
+        if name == "t":
+            return order[::-1]
+        if name in ("movedim", "moveaxis"):
+            if not isinstance(rest[0], int):
+                return None
+            order.insert(rest[1] % dimensions, order.pop(rest[0] % dimensions))
+            return order
+        one, other = (int(axis) % dimensions for axis in rest[:2])
+        order[one], order[other] = order[other], order[one]
+        return order
+    except (TypeError, ValueError, IndexError):
+        return None
+
+
+def _find_grid(value: Value, source: Value, name: str) -> None:
+    """Height and width of a value that is a feature map, also of tokens, whose grid its history tells."""
+    known, dimensions = source.space, len(value.shape)
+    if value.batch is None or value.channel == value.batch or value.channel >= dimensions:
+        return
+    sides = tuple(side for axis, side in enumerate(value.shape) if axis not in (value.batch, value.channel))
+    if not sides or len(sides) > 3:
+        return
+    if not name.startswith(_FIRST) and "_pool" not in name:
+        if len(sides) > len(known) > 0:
+            return  # channels in groups, say, which are no further axis of a map
+        if len(sides) > 1 and sides != known and math.prod(sides) == math.prod(known):
+            return  # pixels in windows
+    if len(sides) == 1 and len(known) > 1:
+        tokens, square = sides[0], math.isqrt(sides[0])
+        extra = tokens - math.prod(known)
+        if 0 <= extra <= MOST_EXTRA_TOKENS and math.prod(known) > 1:
+            value.extra, sides = extra, known
+        elif square * square == tokens and len(known) == 2:
+            sides = (square, square)
+    value.grid = sides
+    if math.prod(sides) > 1:
+        value.space = sides
+
+
+def _marked(tensor: torch.Tensor) -> int:
+    return getattr(tensor, _MARK, -1)
+
+
+def _tensors(content: Any) -> Iterator[torch.Tensor]:
+    if isinstance(content, torch.Tensor):
+        yield content
+    elif isinstance(content, (list, tuple)):
+        for part in content:
+            yield from _tensors(part)
+    elif isinstance(content, Mapping):
+        for part in content.values():
+            yield from _tensors(part)
+
+
+def _paths(output: Any, path: Tuple[Any, ...] = ()) -> Iterator[Tuple[Tuple[Any, ...], torch.Tensor]]:
+    """Every tensor of a module's output with the path that leads to it."""
+    if isinstance(output, torch.Tensor):
+        yield path, output
+    elif isinstance(output, Mapping):
+        for key, part in output.items():
+            yield from _paths(part, (*path, key))
+    elif isinstance(output, (list, tuple)):
+        for index, part in enumerate(output):
+            yield from _paths(part, (*path, index))
+    elif hasattr(output, "__dataclass_fields__"):
+        for name in output.__dataclass_fields__:
+            yield from _paths(getattr(output, name), (*path, name))
+
+
+def follow(output: Any, path: Sequence[Any]) -> Any:
+    """The part of a module's output that a path leads to."""
+    for step in path:
+        output = getattr(output, step) if hasattr(output, "__dataclass_fields__") and isinstance(step, str) and not (
+            isinstance(output, Mapping)
+        ) else output[step]
+    return output
+
+
+def _ones(bits: int) -> Iterator[int]:
+    while bits:
+        low = bits & -bits
+        yield low.bit_length() - 1
+        bits ^= low

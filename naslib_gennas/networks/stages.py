@@ -1,0 +1,274 @@
+"""Where the stages of a network end: which values of a forward pass are its stage feature maps.
+
+A stage is what a network computes at one resolution. Its feature map is the output of the last block at that
+resolution, not a value inside the next block (an inverted residual block widens its input before it lowers the
+resolution). What every path to the last map passes through is the network's trunk: values inside of branches are no
+stages. Networks whose resolution rises again (U-Nets) have stages on the way up, and networks of one resolution
+(vision transformers) have them after a third, two thirds and all of their repeated blocks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from naslib_gennas.networks.calls import Call, Calls, Value
+
+# A side that shrinks to less, or grows to more, than this part of it ends a stage; an unpadded convolution does not.
+DROP, RISE = 0.67, 1.5
+# The part of all parameters that must work at a resolution for it to be a stage of its own beside the trunk.
+OWN_SHARE = 0.05
+# Convolutions on the trunk that are too many for one block that lowers the resolution.
+BODY = 3
+
+
+@dataclass(frozen=True)
+class Found:
+    """The stages of a network.
+
+    Attributes:
+        ends: the values that are the stage feature maps, early ones first.
+        head: the parameters that no feature map depends on, a bit each: a classifier's.
+        unused: those that the forward pass does not use at all.
+    """
+
+    ends: Tuple[Value, ...]
+    head: int
+    unused: int
+
+
+def find(calls: Calls, count: int = 3, excluded: Sequence[int] = ()) -> Found:
+    """The last `count` stages; none where the network has no feature maps.
+
+    Args:
+        calls: see `calls.read`.
+        count: how many at the most.
+        excluded: values that shall not be used.
+    """
+    used, mapped = 0, 0
+    for value in calls.values:
+        used |= value.parameters
+        if value.size > 1 and value.given:
+            mapped |= value.parameters
+    unused = (1 << len(calls.parameters)) - 1 & ~used
+    search = _Search(calls, set(excluded))
+    ends, behind = search.ends(count)
+    return Found(tuple(ends), used & ~(mapped & ~behind), unused)
+
+
+class _Search:
+    def __init__(self, calls: Calls, excluded: set) -> None:
+        self.calls, self.values = calls, calls.values
+        self._counted: Dict[int, int] = {}
+        self.maps = [
+            v for v in calls.values if v.given and v.size > 1 and v.parameters and v.index not in excluded
+        ]
+        self.made_by: Dict[int, List[int]] = {}
+        for index, call in enumerate(calls.calls):
+            for _, value in call.outputs:
+                self.made_by.setdefault(value, []).append(index)
+        self.before = self._ancestors()
+
+    def share(self, bits: int) -> float:
+        """The part of all numbers in parameters that these hold."""
+        total = max(1, sum(size for _, size in self.calls.parameters))
+        if bits not in self._counted:
+            self._counted[bits] = self.calls.elements(bits)
+        return self._counted[bits] / total
+
+    def ends(self, count: int) -> Tuple[List[Value], int]:
+        """The ends of stages, and the parameters of what comes after the last block of a network of one resolution."""
+        if not self.maps:
+            return [], 0
+        last = self._last()
+        turn = self._turn(last)
+        down = self._levels(self._trunk(turn, None))
+        ends = self._with_branches(self._ends(down), turn)
+        if turn is not last:
+            up = self._levels([v for v in self._trunk(last, turn) if v.index > turn.index])
+            rising = [level for level in up if level and _rises(turn.grid, level[-1].grid)]
+            return _spread(ends, self._ends(rising) or [last], count), 0
+        if len(ends) < count:
+            repeated = self._repeated(down)
+            if len(repeated) > 1:
+                return self._split(ends, repeated, count)
+        return ends[-count:], 0
+
+    def _last(self) -> Value:
+        """The map with the most parameters behind it; of equal ones the last before the resolution rises."""
+        most = max(self.share(v.parameters) for v in self.maps)
+        full = [v for v in self.maps if self.share(v.parameters) >= most]
+        chosen = full[0]
+        for value in full[1:]:
+            if _rises(chosen.grid, value.grid) or not self.before[value.index] >> chosen.index & 1:
+                continue
+            if value.index in self.made_by or chosen.index not in self.made_by:
+                chosen = value
+        return chosen
+
+    def _turn(self, last: Value) -> Value:
+        """Where the resolution begins to rise towards the last map: the end of the encoder; else the last map."""
+        lower = [v for v in self.maps if self.before[last.index] >> v.index & 1 and _drops(last.grid, v.grid)]
+        own: Dict[Tuple[int, ...], int] = {}
+        for value in lower:
+            own[value.grid] = own.get(value.grid, 0) | value.own
+        for grid in sorted(own, key=math.prod):
+            if self.share(own[grid]) >= OWN_SHARE:
+                return max((v for v in lower if v.grid == grid), key=lambda v: (self.share(v.parameters), v.index))
+        return last
+
+    def _ancestors(self) -> List[int]:
+        before: List[int] = []
+        for value in self.values:
+            bits = 1 << value.index
+            for parent in value.parents:
+                bits |= before[parent]
+            before.append(bits)
+        return before
+
+    def _trunk(self, end: Value, start: Optional[Value]) -> List[Value]:
+        """The maps that every path from `start` (the network's input) to `end` passes through."""
+        through: List[int] = []
+        for value in self.values[: end.index + 1]:
+            behind = [through[p] for p in value.parents if through[p]]
+            if start is not None:
+                fresh = 1 << value.index if value.index == start.index else 0
+                behind = [] if value.index <= start.index else behind
+            else:
+                fresh = 1 << value.index if value.given and not value.parents else 0
+            bits = fresh
+            if behind:
+                common = behind[0]
+                for other in behind[1:]:
+                    common &= other
+                bits |= common | 1 << value.index
+            through.append(bits)
+        return [v for v in self.maps if through[end.index] >> v.index & 1] if through else []
+
+    def _levels(self, trunk: Sequence[Value]) -> List[List[Value]]:
+        """The trunk cut where the resolution changes."""
+        levels: List[List[Value]] = []
+        for value in trunk:
+            if not levels or _differs(levels[-1][-1].grid, value.grid):
+                levels.append([])
+            levels[-1].append(value)
+        return levels
+
+    def _ends(self, levels: Sequence[List[Value]]) -> List[Value]:
+        ends = []
+        for index, level in enumerate(levels):
+            end = level[-1]
+            if index + 1 < len(levels):
+                end = self._before_block(level, levels[index + 1][0], levels)
+            ends.append(end)
+        return ends
+
+    def _before_block(self, level: List[Value], first: Value, levels: Sequence[List[Value]]) -> Value:
+        """The end of a level: outside of the block that makes the first value of the next one."""
+        end = level[-1]
+        for index in reversed(self.calls.inside(first.call)):
+            call = self.calls.calls[index]
+            if call.parent < 0 or call.start > end.index:
+                continue
+            earlier = [v for v in level if v.index < call.start]
+            if not earlier or not self._is_block(index, call, end, level, levels):
+                break
+            end = earlier[-1]
+        return end
+
+    def _is_block(
+        self, index: int, call: Call, end: Value, level: List[Value], levels: Sequence[List[Value]]
+    ) -> bool:
+        """Whether a call that lowers the resolution is one block, not the body of the network or a stage."""
+        if sum(any(call.start <= v.index < call.end for v in values) for values in levels) > 2:
+            return False
+        inside = [v for v in level if call.start <= v.index <= end.index]
+        if sum(v.weighted for v in inside) >= BODY:
+            return False
+        for value in inside:
+            for other in self.made_by.get(value.index, ()):
+                made = self.calls.calls[other]
+                if other != index and made.composite and index in self.calls.inside(other) and made.entered >= 0:
+                    if self.values[made.entered].shape == value.shape:
+                        return False
+        return True
+
+    def _with_branches(self, ends: List[Value], turn: Value) -> List[Value]:
+        """Adds the resolutions that the trunk does not show: of networks whose cells take two inputs, say."""
+        own: Dict[Tuple[int, ...], int] = {}
+        inside = [v for v in self.maps if self.before[turn.index] >> v.index & 1]
+        for value in inside:
+            own[value.grid] = own.get(value.grid, 0) | value.own
+        found = list(ends)
+        for grid, bits in own.items():
+            if self.share(bits) < OWN_SHARE or not all(_differs(end.grid, grid) for end in found):
+                continue
+            if not _differs(turn.grid, grid):
+                continue
+            here = [v for v in inside if v.grid == grid and v.index in self.made_by]
+            most = max((self.share(v.parameters) for v in here), default=0.0)
+            depth = {v.index: min(len(self.calls.inside(c)) for c in self.made_by[v.index]) for v in here}
+            for level in sorted(set(depth.values())):
+                shallow = [v for v in here if depth[v.index] == level]
+                if self.share(shallow[-1].parameters) >= most / 2:
+                    found.append(shallow[-1])
+                    break
+        return sorted(found, key=lambda v: v.index)
+
+    def _repeated(self, levels: Sequence[List[Value]]) -> List[Value]:
+        """The outputs of the longest chain of equal blocks that keep the shape, side by side on the trunk."""
+        groups: Dict[Tuple[int, type, bool], List[Value]] = {}
+        for level in levels:
+            for value in level:
+                for index in self.made_by.get(value.index, ()):
+                    call = self.calls.calls[index]
+                    if call.entered < 0 or self.values[call.entered].shape != value.shape or call.end <= call.start:
+                        continue
+                    bits = 0
+                    for inner in self.values[call.start : call.end]:
+                        bits |= inner.own
+                    if bits:
+                        groups.setdefault((call.parent, call.kind, call.composite), []).append(value)
+        chains = [(composite, len(chain), chain) for (_, _, composite), chain in groups.items()]
+        return max(chains, key=lambda entry: entry[:2])[2] if chains else []
+
+    def _split(self, ends: List[Value], repeated: List[Value], count: int) -> Tuple[List[Value], int]:
+        """One level's blocks as several stages; what comes after the last block is the head."""
+        level = next((i for i, end in enumerate(ends) if not _differs(end.grid, repeated[-1].grid)), len(ends) - 1)
+        parts = min(len(repeated), count - len(ends) + 1)
+        if len(ends) > 1 and self.share(repeated[-1].parameters) >= 0.5 and len(repeated) >= count:
+            parts, before = count, []  # what comes before the blocks is a stem
+        else:
+            before = ends[:level]
+        chosen = [repeated[math.ceil(len(repeated) * (i + 1) / parts) - 1] for i in range(parts)]
+        after = ends[level + 1 :]
+        behind = 0 if after else ends[-1].parameters & ~repeated[-1].parameters
+        if self.share(behind) >= 0.5:  # more than a head: it must be reached
+            chosen, behind = [*chosen[:-1], ends[-1]], 0
+        return [*before, *chosen, *after][-count:], behind
+
+
+def _spread(down: List[Value], up: List[Value], count: int) -> List[Value]:
+    """The last map, the end of the encoder, and what lies between and before them, `count` in all."""
+    if count == 1:
+        return up[-1:]
+    rising = min(len(up), max(1, count - 1))
+    chosen = [up[math.ceil(len(up) * (i + 1) / rising) - 1] for i in range(rising)]
+    return [*down[-(count - len(chosen)) :], *chosen]
+
+
+def _drops(before: Tuple[int, ...], after: Tuple[int, ...]) -> bool:
+    if len(before) != len(after):
+        return math.prod(after) < DROP * math.prod(before)
+    return any(new < DROP * old for old, new in zip(before, after))
+
+
+def _rises(before: Tuple[int, ...], after: Tuple[int, ...]) -> bool:
+    if len(before) != len(after):
+        return math.prod(after) > RISE * math.prod(before)
+    return any(new > RISE * old for old, new in zip(before, after))
+
+
+def _differs(before: Tuple[int, ...], after: Tuple[int, ...]) -> bool:
+    return _drops(before, after) or _rises(before, after) or len(before) != len(after)
