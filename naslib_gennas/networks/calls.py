@@ -75,6 +75,7 @@ class Call:
         number: how many calls of it came before.
         parent: the call that it happened in; -1 for the network's own.
         start, end: the values that were there when it began and when it ended.
+        left: how many calls had ended before it did.
         entered: the value of its first input.
         outputs: (path, value): what it gave; the path leads into tuples and dictionaries.
         kind: of the module.
@@ -86,6 +87,7 @@ class Call:
     parent: int
     start: int
     end: int = 0
+    left: int = 0
     entered: int = -1
     outputs: List[Tuple[Tuple[Any, ...], int]] = field(default_factory=list)
     kind: type = nn.Module
@@ -99,6 +101,7 @@ class Calls:
     calls: List[Call]
     values: List[Value]
     parameters: List[Tuple[str, int]]  # (name, number of elements), in the order of the bits
+    error: Optional[Exception] = None  # what ended the pass early
 
     def inside(self, index: int) -> List[int]:
         """The calls that a call happened in, outermost first, itself last."""
@@ -141,26 +144,24 @@ def changed(inputs: Inputs, change: Any) -> Inputs:
 
 
 def read(module: nn.Module, inputs: Inputs) -> Calls:
-    """Run the network once, as it is and without gradients, and note what it computes.
-
-    Raises:
-        Exception: whatever the network raises.
-    """
+    """Run the network once, as it is and without gradients, and note what it computes, as far as it comes."""
     reader = _Reader(module)
     inputs = changed(inputs, lambda tensor: tensor.detach().clone())
     for tensor in each(inputs):
         reader.begin(tensor)
-    handles = []
+    handles, failure = [], None
     for name, part in module.named_modules():
         handles.append(part.register_forward_pre_hook(reader.entering(name), with_kwargs=True))
         handles.append(part.register_forward_hook(reader.leaving))
     try:
         with torch.no_grad(), reader:
             run(module, inputs)
+    except Exception as error:  # whatever the user's network raises
+        failure = error
     finally:
         for handle in handles:
             handle.remove()
-    return Calls(reader.calls, reader.values, reader.parameters)
+    return Calls(reader.calls, reader.values, reader.parameters, failure)
 
 
 class _Reader(TorchFunctionMode):
@@ -176,7 +177,7 @@ class _Reader(TorchFunctionMode):
         self._open: List[int] = [-1]
         self._times: Dict[str, int] = {}
         self._made: Dict[Tuple[int, str], int] = {}
-        self._batch = 0
+        self._batch = self._left = 0
 
     def begin(self, tensor: torch.Tensor) -> None:
         shape = tuple(tensor.shape)
@@ -184,7 +185,7 @@ class _Reader(TorchFunctionMode):
         value = Value(len(self.values), shape, given=True, batch=0 if shape[:1] == (self._batch,) else None)
         if not tensor.is_floating_point():
             value.channel = len(shape)  # of token numbers: an embedding adds it
-        value.space = shape[2:] if len(shape) > 3 else ()
+        value.grid = value.space = shape[2:] if len(shape) > 3 else ()
         self._keep(tensor, value)
 
     def entering(self, name: str) -> Any:
@@ -197,7 +198,7 @@ class _Reader(TorchFunctionMode):
             if isinstance(module, nn.RNNBase) and not module.batch_first and call.entered >= 0:
                 source = self.values[call.entered]
                 if not source.parents and len(source.shape) == 3:
-                    source.batch, source.channel = 1, 2
+                    source.batch, source.channel, self._batch = 1, 2, source.shape[1]
             self._open.append(len(self.calls))
             self.calls.append(call)
 
@@ -220,7 +221,8 @@ class _Reader(TorchFunctionMode):
                 value.parameters |= hidden
                 value.own |= hidden
             call.outputs.append((path, value.index))
-        call.end = len(self.values)
+        call.end, call.left = len(self.values), self._left
+        self._left += 1
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Optional[dict] = None) -> Any:
         name = getattr(func, "__name__", "")
@@ -271,6 +273,7 @@ class _Reader(TorchFunctionMode):
 
 WEIGHTED = ("conv1d", "conv2d", "conv3d", "conv_transpose", "linear", "multi_head_attention", "lstm", "gru", "rnn_")
 _FIRST = ("conv", "batch_norm", "group_norm", "instance_norm", "interpolate", "upsample", "pixel_", "channel_shuffle")
+_RESHAPING = ("reshape", "view", "permute", "transpose", "swapaxes", "unflatten", "matmul", "bmm", "einsum")
 _LAST = ("linear", "layer_norm", "rms_norm", "embedding", "multi_head_attention", "lstm", "gru", "rnn_", "scaled_dot")
 
 
@@ -329,17 +332,22 @@ def _find_grid(value: Value, source: Value, name: str) -> None:
     if not sides or len(sides) > 3:
         return
     if not name.startswith(_FIRST) and "_pool" not in name:
-        if len(sides) > len(known) > 0:
-            return  # channels in groups, say, which are no further axis of a map
-        if len(sides) > 1 and sides != known and math.prod(sides) == math.prod(known):
-            return  # pixels in windows
+        # Heads of an attention, pixels in windows and channels in groups are no further axes of a map.
+        reshaped = dimensions != len(source.shape) or name in _RESHAPING or not source.grid
+        if len(sides) > 1 and sides != known and reshaped:
+            return
     if len(sides) == 1 and len(known) > 1:
-        tokens, square = sides[0], math.isqrt(sides[0])
+        tokens = sides[0]
         extra = tokens - math.prod(known)
+        square = next((n for n in range(3) if len(known) == 2 and math.isqrt(tokens - n) ** 2 == tokens - n > 0), None)
         if 0 <= extra <= MOST_EXTRA_TOKENS and math.prod(known) > 1:
             value.extra, sides = extra, known
-        elif square * square == tokens and len(known) == 2:
-            sides = (square, square)
+        elif tokens in known:
+            sides = (tokens,)  # columns of a map as a sequence
+        elif square is not None:
+            value.extra, sides = square, (math.isqrt(tokens - square),) * 2
+        else:
+            return
     value.grid = sides
     if math.prod(sides) > 1:
         value.space = sides
@@ -378,9 +386,11 @@ def _paths(output: Any, path: Tuple[Any, ...] = ()) -> Iterator[Tuple[Tuple[Any,
 def follow(output: Any, path: Sequence[Any]) -> Any:
     """The part of a module's output that a path leads to."""
     for step in path:
-        output = getattr(output, step) if hasattr(output, "__dataclass_fields__") and isinstance(step, str) and not (
-            isinstance(output, Mapping)
-        ) else output[step]
+        output = (
+            getattr(output, step)
+            if hasattr(output, "__dataclass_fields__") and isinstance(step, str) and not (isinstance(output, Mapping))
+            else output[step]
+        )
     return output
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -33,9 +33,18 @@ class StagedNetwork(nn.Module, ABC):
         dimensions: of its stage feature maps besides images and channels: 2, or 1 for maps over time.
         arguments: what its class was called with, positions and keywords, so that it can be written down as source;
             of networks that wrap a module nothing is kept.
+        memory_format: the layout that it is trained in. Channels last: average pooling in the other layout is many times
+            slower on a CPU.
+        dtype: that it is measured in; None: the profile's.
+        batch_axis: the axis of its input that images (or sequences) lie along.
+        reachable: parameters that are trained although the first gradients may not reach them.
     """
 
     dimensions: int = 2
+    memory_format: torch.memory_format = torch.channels_last
+    dtype: Optional[torch.dtype] = None
+    batch_axis: int = 0
+    reachable: Sequence[nn.Parameter] = ()
     built_from: Optional[Origin] = None
     norm_depth: Optional[int] = None
     arguments: Tuple[Tuple[Any, ...], Dict[str, Any]] = ((), {})
@@ -55,6 +64,26 @@ class StagedNetwork(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: torch.Tensor) -> List[torch.Tensor]:
         """The stage feature maps."""
+
+    @property
+    def stage_dimensions(self) -> List[int]:
+        """The dimensions of each stage feature map besides images and channels."""
+        return [self.dimensions] * len(self.stage_channels)
+
+    def whole(self, x: Any) -> None:
+        """Run all of the network, for proxies that look at what happens in it and need no class scores."""
+        self.logits(x)
+
+    def noise(self, inputs: Any, draws: torch.Generator, images: int, side: int) -> Any:
+        """N(0, 1) numbers of a shape that the network takes.
+
+        Args:
+            inputs: a batch that it takes.
+            draws: a generator on the CPU.
+            images: how many.
+            side: height and width, where they are free.
+        """
+        return torch.randn(images, 3, side, side, generator=draws).to(inputs)
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Class scores (images, classes), for proxies that need a classifier.

@@ -18,7 +18,9 @@ from naslib_gennas.networks.calls import Call, Calls, Value
 # A side that shrinks to less, or grows to more, than this part of it ends a stage; an unpadded convolution does not.
 DROP, RISE = 0.67, 1.5
 # The part of all parameters that must work at a resolution for it to be a stage of its own beside the trunk.
-OWN_SHARE = 0.05
+OWN_SHARE = 0.02
+# The part of the parameters that one resolution must have for the network to be one of that resolution.
+ISOTROPIC = 0.85
 # Convolutions on the trunk that are too many for one block that lowers the resolution.
 BODY = 3
 
@@ -61,9 +63,7 @@ class _Search:
     def __init__(self, calls: Calls, excluded: set) -> None:
         self.calls, self.values = calls, calls.values
         self._counted: Dict[int, int] = {}
-        self.maps = [
-            v for v in calls.values if v.given and v.size > 1 and v.parameters and v.index not in excluded
-        ]
+        self.maps = [v for v in calls.values if v.given and v.size > 1 and v.parameters and v.index not in excluded]
         self.made_by: Dict[int, List[int]] = {}
         for index, call in enumerate(calls.calls):
             for _, value in call.outputs:
@@ -89,10 +89,13 @@ class _Search:
             up = self._levels([v for v in self._trunk(last, turn) if v.index > turn.index])
             rising = [level for level in up if level and _rises(turn.grid, level[-1].grid)]
             return _spread(ends, self._ends(rising) or [last], count), 0
-        if len(ends) < count:
-            repeated = self._repeated(down)
-            if len(repeated) > 1:
-                return self._split(ends, repeated, count)
+        repeated = self._repeated(down[-1:])
+        before = ends[-2].parameters if len(ends) > 1 else 0
+        nearly_all = self.share(turn.parameters & ~before) >= ISOTROPIC * self.share(turn.parameters)
+        if len(repeated) >= count > 1 and nearly_all:
+            return self._split(ends, repeated, count)
+        if len(ends) < count and len(repeated) > 1:
+            return self._split(ends, repeated, count)
         return ends[-count:], 0
 
     def _last(self) -> Value:
@@ -114,7 +117,7 @@ class _Search:
         for value in lower:
             own[value.grid] = own.get(value.grid, 0) | value.own
         for grid in sorted(own, key=math.prod):
-            if self.share(own[grid]) >= OWN_SHARE:
+            if self.share(own[grid]) >= 2 * OWN_SHARE:
                 return max((v for v in lower if v.grid == grid), key=lambda v: (self.share(v.parameters), v.index))
         return last
 
@@ -161,7 +164,9 @@ class _Search:
             end = level[-1]
             if index + 1 < len(levels):
                 end = self._before_block(level, levels[index + 1][0], levels)
-            ends.append(end)
+            # A module's output where nothing was added to it since: a name that says more than a function's.
+            named = [v for v in level if v.index <= end.index and v.index in self.made_by]
+            ends.append(named[-1] if named and named[-1].parameters == end.parameters else end)
         return ends
 
     def _before_block(self, level: List[Value], first: Value, levels: Sequence[List[Value]]) -> Value:
@@ -177,9 +182,7 @@ class _Search:
             end = earlier[-1]
         return end
 
-    def _is_block(
-        self, index: int, call: Call, end: Value, level: List[Value], levels: Sequence[List[Value]]
-    ) -> bool:
+    def _is_block(self, index: int, call: Call, end: Value, level: List[Value], levels: Sequence[List[Value]]) -> bool:
         """Whether a call that lowers the resolution is one block, not the body of the network or a stage."""
         if sum(any(call.start <= v.index < call.end for v in values) for values in levels) > 2:
             return False
@@ -189,9 +192,11 @@ class _Search:
         for value in inside:
             for other in self.made_by.get(value.index, ()):
                 made = self.calls.calls[other]
-                if other != index and made.composite and index in self.calls.inside(other) and made.entered >= 0:
-                    if self.values[made.entered].shape == value.shape:
-                        return False
+                if other == index or not made.composite or index not in self.calls.inside(other) or made.entered < 0:
+                    continue
+                layers = any(v.weighted for v in self.values[made.start : made.end])
+                if layers and self.values[made.entered].shape == value.shape:
+                    return False
         return True
 
     def _with_branches(self, ends: List[Value], turn: Value) -> List[Value]:
@@ -235,18 +240,12 @@ class _Search:
 
     def _split(self, ends: List[Value], repeated: List[Value], count: int) -> Tuple[List[Value], int]:
         """One level's blocks as several stages; what comes after the last block is the head."""
-        level = next((i for i, end in enumerate(ends) if not _differs(end.grid, repeated[-1].grid)), len(ends) - 1)
-        parts = min(len(repeated), count - len(ends) + 1)
-        if len(ends) > 1 and self.share(repeated[-1].parameters) >= 0.5 and len(repeated) >= count:
-            parts, before = count, []  # what comes before the blocks is a stem
-        else:
-            before = ends[:level]
+        parts = min(len(repeated), count)
         chosen = [repeated[math.ceil(len(repeated) * (i + 1) / parts) - 1] for i in range(parts)]
-        after = ends[level + 1 :]
-        behind = 0 if after else ends[-1].parameters & ~repeated[-1].parameters
+        behind = ends[-1].parameters & ~repeated[-1].parameters
         if self.share(behind) >= 0.5:  # more than a head: it must be reached
             chosen, behind = [*chosen[:-1], ends[-1]], 0
-        return [*before, *chosen, *after][-count:], behind
+        return [*ends[:-1], *chosen][-count:], behind
 
 
 def _spread(down: List[Value], up: List[Value], count: int) -> List[Value]:

@@ -90,6 +90,10 @@ def _operation(name: str, args: Any) -> str:
     if name in ("conv1d", "conv2d"):
         grouped = " grouped" if args[1].shape[1] != args[0].shape[1] else ""
         return f"conv {args[1].shape[-1]}{grouped}"
+    if name == "conv3d":
+        return f"conv {args[1].shape[-1]} of volumes"
+    if name == "linear" and args[0].dim() > 2:
+        return "conv 1 of tokens"  # a linear layer at every place of a map is a convolution
     if "pool" in name:
         return "maximum pooling" if "max" in name else "average pooling"
     return ""

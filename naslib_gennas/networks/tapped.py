@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -14,6 +14,9 @@ from torch.overrides import TorchFunctionMode
 from naslib_gennas.networks import calls
 from naslib_gennas.networks.calls import Calls, Inputs, Value
 from naslib_gennas.networks.staged import StagedNetwork
+
+#: Training passes that look for parameters.
+PASSES = 3
 
 #: The parts that act differently in training; all that a network trains with whose own forward must not know of it.
 TRAINED_MODE = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.modules.dropout._DropoutNd)
@@ -71,7 +74,7 @@ def tap_of(value: Value, read: Calls) -> Tap:
         call = read.calls[value.call]
         place = {"name": call.name, "call": call.number, "calls": _times(read, call.name)}
         return Tap(**sizes, **place, function=value.function, result=value.number)
-    innermost = min(found, key=lambda entry: (read.calls[entry[0]].end, -entry[0]))[0]
+    innermost = min(found, key=lambda entry: read.calls[entry[0]].left)[0]
     around = set(read.inside(innermost))
     giving = [entry for entry in found if entry[0] in around]
     # The outermost one that gives the map alone; the network itself only where nothing in it does.
@@ -82,6 +85,14 @@ def tap_of(value: Value, read: Calls) -> Tap:
 
 def _times(read: Calls, name: str) -> int:
     return sum(call.name == name for call in read.calls)
+
+
+class NotFinite(Exception):
+    """A stage's map holds numbers that are not finite, before any training."""
+
+    def __init__(self, tap: Tap) -> None:
+        super().__init__(f"the feature map of stage '{tap.place}' is not finite, before any training")
+        self.tap = tap
 
 
 class TapMissing(Exception):
@@ -98,7 +109,8 @@ class TappedNetwork(StagedNetwork):
     Args:
         module: it is used as it is, in the layout and dtype that it has.
         taps: the stages, in any order of computation.
-        reached: the names of the parameters that the stages may depend on; None: as the first gradients show.
+        reached: the names of parameters that are trained although the first gradients may not reach them.
+        batch_axis: of the input.
         shielded: its own forward stays in evaluation mode, only its normalisation and dropout layers change mode: for
             networks that want labels in training.
     """
@@ -106,22 +118,32 @@ class TappedNetwork(StagedNetwork):
     memory_format = torch.preserve_format
 
     def __init__(
-        self, module: nn.Module, taps: Sequence[Tap], reached: Optional[Sequence[str]] = None, shielded: bool = False
+        self,
+        module: nn.Module,
+        taps: Sequence[Tap],
+        reached: Sequence[str] = (),
+        batch_axis: int = 0,
+        shielded: bool = False,
     ) -> None:
         super().__init__()
         self.module = module
-        self._taps, self._shielded = tuple(taps), shielded
+        self.taps, self._shielded, self.batch_axis = tuple(taps), shielded, batch_axis
         named = dict(module.named_parameters())
-        self.reachable = [named[name] for name in reached or ()]
+        self._reached = [name for name in reached if name in named]
         self.dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
 
     @property
+    def reachable(self) -> List[nn.Parameter]:  # type: ignore[override]
+        named = dict(self.module.named_parameters())  # a copy of the network has its own
+        return [named[name] for name in self._reached]
+
+    @property
     def stage_channels(self) -> List[int]:
-        return [tap.channels for tap in self._taps]
+        return [tap.channels for tap in self.taps]
 
     @property
     def stage_dimensions(self) -> List[int]:
-        return [len(tap.size) for tap in self._taps]
+        return [len(tap.size) for tap in self.taps]
 
     def train(self, mode: bool = True) -> TappedNetwork:
         super().train(mode)
@@ -131,13 +153,13 @@ class TappedNetwork(StagedNetwork):
         return self
 
     def forward(self, x: Inputs) -> List[torch.Tensor]:
-        watch = _Watch(self.module, self._taps)
+        watch = _Watch(self.module, self.taps)
         with watch, contextlib.suppress(_AllSeen):
             calls.run(self.module, x)
-        missing = [tap for tap in self._taps if tap not in watch.seen]
+        missing = [tap for tap in self.taps if tap not in watch.seen]
         if missing:
             raise TapMissing(missing[0])
-        return [_as_map(watch.seen[tap], tap) for tap in self._taps]
+        return [_as_map(watch.seen[tap], tap) for tap in self.taps]
 
     def logits(self, x: Inputs) -> torch.Tensor:
         scores = _class_scores(calls.run(self.module, x))
@@ -190,7 +212,7 @@ class _Watch(TorchFunctionMode):
     def __init__(self, module: nn.Module, taps: Sequence[Tap]) -> None:
         super().__init__()
         self.seen: Dict[Tap, Any] = {}
-        self._module, self._taps = module, taps
+        self._module, self.taps = module, taps
         self._functions = [tap for tap in taps if tap.function]
         self._times: Dict[str, int] = {}
         self._open: List[Tuple[str, int]] = []
@@ -198,7 +220,7 @@ class _Watch(TorchFunctionMode):
         self._handles: List[Any] = []
 
     def __enter__(self) -> _Watch:
-        names = {tap.name for tap in self._taps}
+        names = {tap.name for tap in self.taps}
         for name, part in self._module.named_modules():
             if self._functions or name in names:
                 self._handles.append(part.register_forward_pre_hook(self._enter(name)))
@@ -222,13 +244,13 @@ class _Watch(TorchFunctionMode):
 
     def _leave(self, module: nn.Module, arguments: Any, output: Any) -> None:
         place = self._open.pop()
-        for tap in self._taps:
+        for tap in self.taps:
             if (tap.name, tap.call) == place and not tap.function:
                 self._keep(tap, calls.follow(output, tap.path))
 
     def _keep(self, tap: Tap, tensor: Any) -> None:
         self.seen[tap] = tensor
-        if len(self.seen) == len(self._taps):
+        if len(self.seen) == len(self.taps):
             raise _AllSeen  # what comes after the last stage has no part in the score
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Optional[dict] = None) -> Any:
@@ -246,38 +268,44 @@ class _Watch(TorchFunctionMode):
         return output
 
 
-def reached(network: TappedNetwork, inputs: Inputs, passes: int = 2) -> Iterator[Tuple[str, int]]:
-    """(name, number of elements) of every parameter that a gradient from the stages reaches when the network trains.
+def reached(network: TappedNetwork, inputs: Inputs, wanted: Sequence[str]) -> Dict[str, int]:
+    """Number of elements of every parameter that a gradient from the stages reaches when the network trains.
+
+    Blocks may be skipped at random in training, so there are several passes until all of `wanted` are reached. What is
+    called in evaluation mode alone counts, too: training comes by it sooner or later.
 
     Args:
         network: its modes change; gradients are left at None.
         inputs: a small batch.
-        passes: in training mode, where blocks may be skipped at random. What is called in evaluation mode alone counts,
-            too: training comes by it sooner or later.
+        wanted: names of the parameters that should be reached.
 
     Raises:
         TapMissing: a pass did not come by a stage.
+        NotFinite: a stage's map holds numbers that are not finite.
     """
     module = network.module
     found: Dict[str, int] = {}
     called: set = set()
-    for mode in [True] * passes + [False]:
+    for mode in (*[True] * PASSES, False):
+        if set(wanted) <= set(found):
+            break
         network.train(mode)
-        names: set = set()
-        handles = [
-            part.register_forward_pre_hook(lambda *_, name=name: names.add(name)) for name, part in module.named_modules()
-        ]
+        handles = []
+        for name, part in module.named_modules():
+            if mode:
+                handles.append(part.register_forward_pre_hook(lambda *_, name=name: called.add(name)))
         with torch.enable_grad():
             maps = network(inputs)
+            for tap, tensor in zip(network.taps, maps):
+                if not bool(torch.isfinite(tensor).all()):
+                    raise NotFinite(tap)
             loss = sum(m.float().pow(2).mean() for m in maps)
             if isinstance(loss, torch.Tensor) and loss.requires_grad:
                 loss.backward()
         for handle in handles:
             handle.remove()
         for name, parameter in module.named_parameters():
-            owner = name.rpartition(".")[0]
-            if parameter.grad is not None and (mode or owner not in called):
+            if parameter.grad is not None and (mode or name.rpartition(".")[0] not in called):
                 found[name] = parameter.numel()
             parameter.grad = None
-        called |= names
-    yield from found.items()
+    return found

@@ -1,4 +1,8 @@
-"""What the activation-pattern proxies share: which ReLU units are on for which image of the batch."""
+"""What the activation-pattern proxies share: which units are on for which image of the batch.
+
+A unit of a ReLU is on where its input is positive. That is the pattern for every other elementwise activation, too: the
+sign of what goes in.
+"""
 
 from __future__ import annotations
 
@@ -13,37 +17,41 @@ from naslib_gennas.networks.staged import StagedNetwork
 # What a ReLU is called, whether a module, a function or a tensor's method runs it.
 RELUS = ("relu", "relu_", "leaky_relu", "leaky_relu_")
 MODULES = (nn.ReLU, nn.LeakyReLU)
+# Other activations; each may also work in place, with an underscore behind its name.
+OTHERS = ("relu6", "hardtanh", "silu", "gelu", "hardswish", "prelu", "rrelu", "elu", "selu", "celu", "mish", "softplus")
+OTHERS += ("tanh", "sigmoid", "hardsigmoid", "logsigmoid", "softsign", "tanhshrink", "hardshrink", "softshrink")
+OTHERS += ("threshold", "clamp", "clamp_min")
 
 
 def visit(network: StagedNetwork, inputs: torch.Tensor, see: Callable[[torch.Tensor], None]) -> None:
-    """Show `see` the pattern of every ReLU, (images, units) of booleans, in one forward pass without gradients.
+    """Show `see` the pattern of every activation, (images, units) of booleans, in one forward pass without gradients.
 
     A ReLU that a cell takes once for several convolutions is shown once a convolution, since in the benchmarks' own
     networks each has its own.
 
     Raises:
-        ValueError: the network has no ReLU that this batch passes.
+        ValueError: the network has no activation that this batch passes.
     """
-    watch = _Watch(see)
+    watch = _Watch(see, len(inputs))
     modules = [module for module in network.modules() if isinstance(module, MODULES)]
     handles = [module.register_forward_pre_hook(watch.enter) for module in modules]
     handles += [module.register_forward_hook(watch.leave) for module in modules]
     try:
         with torch.no_grad(), watch:
-            network.logits(inputs)
+            network.whole(inputs)
     finally:
         for handle in handles:
             handle.remove()
     if not watch.seen:
-        raise ValueError("the network has no ReLU, so it has no activation patterns")
+        raise ValueError("the network has no elementwise activation, so it has no activation patterns")
 
 
 class _Watch(TorchFunctionMode):
-    """Sees the inputs of ReLUs before they run (one that works in place overwrites them)."""
+    """Sees the inputs of activations before they run (one that works in place overwrites them)."""
 
-    def __init__(self, see: Callable[[torch.Tensor], None]) -> None:
+    def __init__(self, see: Callable[[torch.Tensor], None], images: int) -> None:
         super().__init__()
-        self._see, self._module, self.seen = see, False, 0
+        self._see, self._images, self._module, self.seen = see, images, False, 0
 
     def enter(self, module: nn.Module, arguments: Any) -> None:
         self._module = True
@@ -64,6 +72,11 @@ class _Watch(TorchFunctionMode):
             if not self._module:
                 output.pattern, output.readers = pattern, 0
             return output
+        if name.rstrip("_") in OTHERS:
+            entered = args[0] if args else (kwargs or {}).get("input")
+            # Only what belongs to images: no function of weights or positions.
+            if isinstance(entered, torch.Tensor) and entered.dim() > 1 and entered.shape[0] == self._images:
+                self.show(entered.flatten(1) > 0)
         if name == "conv2d" and hasattr(args[0], "pattern"):
             args[0].readers += 1
             if args[0].readers > 1:

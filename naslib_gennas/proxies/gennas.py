@@ -46,11 +46,11 @@ def from_task(task: ProxyTask, profile: Optional[Profile] = None, folder: Option
 
     def measure(network: StagedNetwork, batch: Batch, seed: int) -> Score:
         if folder is None or network.built_from is None:
-            return to_score(train(network, batch.tensor, task, chosen, seed))
+            return to_score(train(network, batch.tensors, task, chosen, seed))
         origin = network.built_from
         text = f"{origin.space.name}\n{origin.space.format(origin.arch)}\n{batch.identity}\n{seed}"
         name = hashlib.sha256(text.encode()).hexdigest()[:24]
-        return to_score(regress(network, batch.tensor, task, chosen, seed, kept=folder / f"{name}.pt"))
+        return to_score(regress(network, batch.tensors, task, chosen, seed, kept=folder / f"{name}.pt"))
 
     def rungs(kept: Path, least: float) -> List[Proxy]:
         sizes = [chosen]

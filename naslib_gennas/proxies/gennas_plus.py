@@ -58,7 +58,7 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
 
     def measure(network: StagedNetwork, batch: Batch, seed: int) -> Score:
         inputs = batch.tensor
-        recurrent = inputs.dim() == 2
+        recurrent = not inputs.numel()
         names = SEQUENCE_TASKS if recurrent else TASKS[: max(1, round(STEPS / chosen.steps_for(network.norm_depth)))]
         train = regress_sequences if recurrent else regress
         losses: List[float] = []
@@ -83,8 +83,11 @@ def _with_untrained(losses: List[float], network: StagedNetwork, inputs: torch.T
     untrained = {
         "meco": float(meco(copy.deepcopy(network).train(), inputs, seed)),
         "zen": float(zen(copy.deepcopy(network).train(), inputs, seed)),
-        "patterns": _patterns(copy.deepcopy(network).train(), inputs[:PATTERN_IMAGES], seed),
     }
+    try:
+        untrained["patterns"] = float(swap(copy.deepcopy(network).train(), inputs[:PATTERN_IMAGES], seed))
+    except ValueError as error:  # a part that cannot be measured has no number that could stand for it
+        return Score(-math.inf, "failed", f"activation patterns cannot be counted: {error}")
     for name, number in untrained.items():
         if not math.isfinite(number):
             return Score(-math.inf, "diverged", f"{name} is {number}")
@@ -99,10 +102,3 @@ def _with_untrained(losses: List[float], network: StagedNetwork, inputs: torch.T
     }
     value = sum(WEIGHTS[name] * part for name, part in parts.items()) - sum(losses) / len(losses)
     return Score(value, details={"regressions": losses, **untrained, **paths})
-
-
-def _patterns(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
-    try:
-        return float(swap(network, inputs, seed))
-    except ValueError:  # it has no ReLU
-        return 1.0

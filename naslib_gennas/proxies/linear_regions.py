@@ -31,8 +31,8 @@ def linear_regions(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> f
     place = torch.linspace(-1, 1, POINTS)[:, None, None, None]
     total = 0
     for line in range(LINES):
-        middle, direction = torch.randn(2, 3, side, side, generator=generator(seed, "line", line))
+        middle, direction = network.noise(inputs, generator(seed, "line", line), 2, side)
         patterns: List[torch.Tensor] = []
-        visit(network, (middle + place * direction).to(inputs), patterns.append)
+        visit(network, middle + place.to(middle).reshape(-1, *[1] * middle.dim()) * direction, patterns.append)
         total += torch.cat(patterns, 1).unique(dim=0).shape[0]
     return float(total)

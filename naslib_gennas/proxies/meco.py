@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import List
 
 import torch
@@ -28,13 +29,16 @@ def meco(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
         for maps in output if isinstance(output, (list, tuple)) else [output]:
             # Channels of one pixel have no correlation.
             if isinstance(maps, torch.Tensor) and maps.dim() == 4 and maps.shape[1] > 1 and maps[0, 0].numel() > 1:
+                if not bool(torch.isfinite(maps[0]).all()):
+                    values.append(math.nan)  # not a map without correlations, but no map at all
+                    continue
                 correlations = torch.corrcoef(maps[0].flatten(1)).nan_to_num(0.0, 0.0, 0.0)
                 values.append(float(torch.linalg.eigvalsh(correlations)[0]))
 
     handles = [module.register_forward_hook(see) for module in network.modules()]
-    image = torch.randn(1, 3, SIDE, SIDE, generator=generator(seed, "meco")).to(inputs)
+    image = network.noise(inputs, generator(seed, "meco"), 1, SIDE)
     with torch.no_grad():
-        network.logits(image)
+        network.whole(image)
     for handle in handles:
         handle.remove()
     return sum(values)

@@ -58,11 +58,12 @@ def proxy(
 
             def measure(network: StagedNetwork, batch: Batch, seed: int) -> Score:
                 inputs = batch.tensor
-                # Channels last: average pooling in the other layout is many times slower on a CPU.
-                layout = torch.channels_last if inputs.dim() == 4 else torch.preserve_format
-                place = {"device": inputs.device, "dtype": getattr(torch, chosen.dtype), "memory_format": layout}
-                network, inputs = network.train().to(**place), inputs.to(**place)
-                if inputs.dim() == 2:  # of recurrent networks, which get no images
+                layout = network.memory_format if inputs.dim() == 4 else torch.preserve_format
+                place = {"device": inputs.device, "memory_format": layout}
+                dtype = network.dtype or getattr(torch, chosen.dtype)
+                network = network.train().to(dtype=dtype, **place)
+                inputs = inputs.to(dtype=dtype if inputs.is_floating_point() else inputs.dtype, **place)
+                if not inputs.numel():  # of recurrent networks, which get no images
                     network, inputs = with_words(network, seed)
                 value = function(network, inputs, seed)
                 return value if isinstance(value, Score) else finite_score(float(value))

@@ -22,6 +22,8 @@ def zen(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     f is the last stage's feature map (the absolute differences are summed over it), x and e are N(0, 1) in the
     shape of the batch, the weights are N(0, 1), and a BatchNorm's variances are those of the batch x.
     """
+    if not inputs.is_floating_point():
+        raise ValueError("it looks at small changes of the input, and there are none of token numbers")
     draws = generator(seed, "zen")
     gaussian(network, draws)
     x = torch.randn(inputs.shape, generator=draws)

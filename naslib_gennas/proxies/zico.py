@@ -32,6 +32,8 @@ def zico(network: StagedNetwork, inputs: torch.Tensor, seed: int, labels: Option
     for batches in zip(*found):
         gradients_of_layer = torch.stack(batches)
         deviation = gradients_of_layer.std(0, correction=0)
+        if not bool(torch.isfinite(deviation).all()):
+            return math.nan
         varies = deviation > 0
         total = float((gradients_of_layer.abs().mean(0)[varies] / deviation[varies]).sum())
         if total > 0:

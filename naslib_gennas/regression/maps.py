@@ -18,6 +18,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.networks.calls import Inputs as Tensors
+from naslib_gennas.networks.calls import changed as change
+from naslib_gennas.networks.calls import each as each_tensor
 from naslib_gennas.randomness import derive, generator, isolated
 from naslib_gennas.regression import checkpoint, tasks
 from naslib_gennas.regression.flat_sgd import FlatSGD
@@ -49,21 +52,24 @@ class Regression:
     reason: str = ""
 
 
+#: The layers of a head for maps of that many axes.
+_LAYERS = {3: (nn.BatchNorm1d, nn.Conv1d), 4: (nn.BatchNorm2d, nn.Conv2d), 5: (nn.BatchNorm3d, nn.Conv3d)}
+
+
 class Heads(nn.Module):
     """One head a stage: resize to the target's size (nearest), BatchNorm2d, 1x1 convolution with bias.
 
-    A stage that has no weight in the loss gets no head. Maps over time, (images, channels, length), get the same in one
-    dimension.
+    A stage that has no weight in the loss gets no head. Maps over time, (images, channels, length), and volumes get the
+    same in their number of dimensions.
     """
 
     def __init__(self, channels: Sequence[int], targets: Sequence[torch.Tensor], weights: Sequence[float]) -> None:
         super().__init__()
         self.stages = [index for index, weight in enumerate(weights) if weight]
-        flat = targets[0].dim() == 3
-        norm, convolution = (nn.BatchNorm1d, nn.Conv1d) if flat else (nn.BatchNorm2d, nn.Conv2d)
-        self.heads = nn.ModuleList(
-            nn.Sequential(norm(channels[i]), convolution(channels[i], targets[i].shape[1], 1)) for i in self.stages
-        )
+        self.heads = nn.ModuleList()
+        for i in self.stages:
+            norm, convolution = _LAYERS[targets[i].dim()]
+            self.heads.append(nn.Sequential(norm(channels[i]), convolution(channels[i], targets[i].shape[1], 1)))
         self._sizes = [tuple(target.shape[2:]) for target in targets]
 
     def forward(self, maps: Sequence[torch.Tensor]) -> List[torch.Tensor]:
@@ -76,7 +82,7 @@ class Heads(nn.Module):
 
 def regress(
     network: StagedNetwork,
-    inputs: torch.Tensor,
+    inputs: Tensors,
     task: ProxyTask,
     profile: Profile,
     seed: int,
@@ -87,7 +93,8 @@ def regress(
 
     Args:
         network: it is used up: trained, moved to `device`, in the profile's dtype.
-        inputs: (images, 3, height, width), the clean batch.
+        inputs: (images, 3, height, width), the clean batch; or what a network of the user's own takes, of which floating
+            numbers get the task's noise.
         task: a task of kind "cnn"; it is fitted to the network's number of stages.
         profile: steps, size of the targets, dtype.
         seed: of the heads' initialisation, the targets and the noise; the global generators stay as they were.
@@ -96,18 +103,19 @@ def regress(
             batch, task and seed. What an earlier, shorter one has left there is where this one begins; the result is
             that of a training from the start.
     """
-    device = torch.device(device) if device is not None else inputs.device
-    dtype = getattr(torch, profile.dtype)
+    shown = _shown(inputs).movedim(network.batch_axis, 0)
+    device = torch.device(device) if device is not None else shown.device
+    dtype = network.dtype or getattr(torch, profile.dtype)
     channels = network.stage_channels
     task = task.for_stages(len(channels))
     weights = task.weights()
     goals = _goals(
         task,
-        tuple(inputs.shape),
-        inputs.detach().float().cpu().numpy().tobytes(),
+        tuple(shown.shape),
+        shown.detach().float().cpu().numpy().tobytes(),
         profile.target_size,
         seed,
-        network.dimensions,
+        tuple(network.stage_dimensions),
     )
     with isolated(derive(seed, "heads")):
         heads = Heads(channels, goals, weights)
@@ -115,14 +123,13 @@ def regress(
         for module in (*network.modules(), *heads.modules()):
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.momentum = profile.norm_momentum
-    # Channels last: average pooling in the other layout is many times slower on a CPU.
-    network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
-    heads.to(device=device, dtype=dtype, memory_format=torch.channels_last)
-    batch = inputs.to(device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
-    layout = torch.channels_last if network.dimensions == 2 else torch.contiguous_format
-    placed = [
-        (weights[i], goals[i].to(device=device, dtype=dtype).contiguous(memory_format=layout)) for i in heads.stages
-    ]
+    network.to(device=device, dtype=dtype, memory_format=network.memory_format)
+    heads.to(device=device, dtype=dtype, memory_format=network.memory_format)
+    batch = change(inputs, lambda tensor: _placed(tensor, device, dtype, network.memory_format))
+    placed = []
+    for i in heads.stages:
+        layout = network.memory_format if goals[i].dim() == 4 else torch.preserve_format
+        placed.append((weights[i], goals[i].to(device=device, dtype=dtype).contiguous(memory_format=layout)))
     noisy = noisy_inputs(batch, task.noise, seed)
 
     def loss() -> torch.Tensor:
@@ -139,13 +146,29 @@ def regress(
         # Each step and each record of a training from the start has drawn once by then.
         for _ in range(done + sum(_is_recorded(step, steps, profile) for step in range(1, done + 1))):
             next(noisy)
-    with _without_onednn(batch):
-        return train([network, heads], loss, task, profile, steps, before, kept)
+    with _without_onednn(_shown(batch)):
+        return train([network, heads], loss, task, profile, steps, before, kept, network.reachable)
+
+
+def _shown(inputs: Tensors) -> torch.Tensor:
+    """The part of an input that targets may show and that says how many images there are: its first of floats."""
+    tensors = each_tensor(inputs)
+    return next((tensor for tensor in tensors if tensor.is_floating_point()), tensors[0])
+
+
+def _placed(
+    tensor: torch.Tensor, device: torch.device, dtype: torch.dtype, layout: torch.memory_format
+) -> torch.Tensor:
+    if not tensor.is_floating_point():
+        return tensor.to(device=device)
+    return tensor.to(device=device, dtype=dtype).to(
+        memory_format=layout if tensor.dim() == 4 else torch.preserve_format
+    )
 
 
 @lru_cache(maxsize=4)
 def _goals(
-    task: ProxyTask, shape: Tuple[int, ...], pixels: bytes, size: int, seed: int, dimensions: int
+    task: ProxyTask, shape: Tuple[int, ...], pixels: bytes, size: int, seed: int, dimensions: Tuple[int, ...]
 ) -> Tuple[torch.Tensor, ...]:
     """The targets of a batch, kept: one after another, many networks regress onto the same ones."""
     inputs = torch.frombuffer(bytearray(pixels), dtype=torch.float32).view(shape)
@@ -160,6 +183,7 @@ def train(
     steps: int,
     before: Optional[Mapping[str, Any]] = None,
     kept: Optional[Path] = None,
+    reachable: Sequence[nn.Parameter] = (),
 ) -> Regression:
     """Minimise `loss` over the parameters of `modules`.
 
@@ -171,13 +195,15 @@ def train(
         steps: how many there are.
         before: the state of a training to go on with (see `checkpoint.load`).
         kept: a file to leave the state at the end in.
+        reachable: parameters that are trained although the first gradients may not reach them: of blocks that a step
+            may skip.
     """
     settings = task.optimizer
     rate = profile.learning_rate or settings.learning_rate
     optimizer: Union[FlatSGD, torch.optim.Optimizer, None] = None
     if settings.name == "adam":
-        parameters = [parameter for module in modules for parameter in module.parameters()]
-        optimizer = torch.optim.Adam(parameters, lr=rate, weight_decay=settings.weight_decay, fused=True)
+        every = [parameter for module in modules for parameter in module.parameters()]
+        optimizer = torch.optim.Adam(every, lr=rate, weight_decay=settings.weight_decay, fused=True)
     trace: List[torch.Tensor] = []
     losses: List[Tuple[int, float]] = []
     first = 1
@@ -195,7 +221,9 @@ def train(
         value.backward()
         if optimizer is None:
             # The first gradients tell which parameters the loss depends on; a classifier, say, is left alone.
-            reached = [p for module in modules for p in module.parameters() if p.grad is not None]
+            also = {id(parameter) for parameter in reachable}
+            parameters = [p for module in modules for p in module.parameters()]
+            reached = [p for p in parameters if p.grad is not None or id(p) in also]
             optimizer = FlatSGD(reached, rate, settings.momentum, settings.weight_decay)
             if before is not None:
                 optimizer.load_state_dict(before["optimizer"])
@@ -219,6 +247,9 @@ def train(
     )
     if profile.relative:
         early = float(trace[max(1, round(steps / 3)) - 1])
+        if not math.isfinite(early):  # dividing by it would make the best of all scores
+            reason = f"the loss was {early} after a third of the steps"
+            return Regression(math.inf, tuple(losses), _numbers(trace), reason)
         final = final / early**profile.relative if early > 0 else final
     return Regression(final, tuple(losses), _numbers(trace))
 
@@ -230,16 +261,22 @@ def _is_recorded(step: int, steps: int, profile: Profile) -> bool:
     return not left or step % profile.record_every == 0
 
 
-def noisy_inputs(batch: torch.Tensor, noise: Noise, seed: int) -> Iterator[torch.Tensor]:
-    """The batch with fresh noise at every step, without end; the batch itself where the level is 0."""
-    draws = generator(seed, "noise", device=batch.device)
+def noisy_inputs(batch: Any, noise: Noise, seed: int) -> Iterator[Any]:
+    """The batch with fresh noise at every step, without end; the batch itself where the level is 0.
+
+    Only floating numbers get noise.
+    """
+    draws = generator(seed, "noise", device=each_tensor(batch)[0].device)
+
+    def with_noise(tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.is_floating_point():
+            return tensor
+        if noise.distribution == "gaussian":
+            return tensor + torch.empty_like(tensor).normal_(0.0, noise.level, generator=draws)
+        return tensor + torch.empty_like(tensor).uniform_(-noise.level, noise.level, generator=draws)
+
     while True:
-        if not noise.level:
-            yield batch
-        elif noise.distribution == "gaussian":
-            yield batch + torch.empty_like(batch).normal_(0.0, noise.level, generator=draws)
-        else:
-            yield batch + torch.empty_like(batch).uniform_(-noise.level, noise.level, generator=draws)
+        yield change(batch, with_noise) if noise.level else batch
 
 
 def _training_mode(modules: Sequence[nn.Module]) -> None:
@@ -275,7 +312,7 @@ def _without_onednn(batch: torch.Tensor) -> Iterator[None]:
     if batch.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         yield
         return
-    small = batch.numel() // batch.shape[1] <= SMALL_BATCH
+    small = batch.numel() // max(1, batch.shape[1] if batch.dim() > 1 else 1) <= SMALL_BATCH
     mine, others = ("small", "large") if small else ("large", "small")
     with _switch:
         _switch.wait_for(lambda: not _users[others])

@@ -2,7 +2,7 @@
 
 Every function gives maps (images, channels, height, width), float32 on the CPU; with ``local=False`` all images share
 one target. Pixels are counted from 1, as the paper's experiments do. With a size of one number, (length,), the same
-signals come in one dimension: maps (images, channels, length).
+signals come in one dimension: maps (images, channels, length); with three, (depth, height, width), in three.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def sin1d(
     group, phase, quarter = _draw(len(frequencies), axes, images if local else 1, channels, generator)
     frequency = torch.tensor(frequencies, dtype=torch.float32)[group // axes]
     places = _pixels(size)
-    position = places[0] if axes == 1 else torch.where(_map(group % 2 == 1, axes), places[1], places[0])
+    position = places[0]
+    for axis in range(1, axes):
+        position = torch.where(_map(group % axes == axis, axes), places[axis], position)
     waves = torch.sin(2 * math.pi * _map(frequency, axes) * position + _map(phase, axes) + _map(quarter, axes))
     return _share(waves, images)
 
@@ -62,11 +64,14 @@ def sin2d(
 
     Args:
         frequencies: cycles a pixel, for both axes.
-        size: (height, width) of a map; in one dimension there is no second axis and the waves are those of `sin1d`.
+        size: (height, width) of a map; in one dimension there is no second axis and the waves are those of `sin1d`; in
+            three, a wave lies in a plane of two axes and is constant along the third.
     """
     if len(size) == 1:
         return sin1d(frequencies, images, channels, size, generator, local)
     count = len(frequencies)
+    if len(size) == 3:
+        return _plane_waves(frequencies, images, channels, size, generator, local)
     group, phase, quarter = _draw(count * count, 2, images if local else 1, channels, generator)
     table = torch.tensor(frequencies, dtype=torch.float32)
     f1, f2 = _map(table[group // 2 // count]), _map(table[group // 2 % count])
@@ -74,6 +79,20 @@ def sin2d(
     # Maps for sequences are cut out of square ones, and it is the square that is flipped.
     y = torch.where(_map(group % 2 == 1), max(size) + 1 - y, y)
     return _share(torch.sin(2 * math.pi * (f1 * y + f2 * x) + 2 * _map(phase) + _map(quarter)), images)
+
+
+def _plane_waves(
+    frequencies: Sequence[float], images: int, channels: int, size: Size, generator: torch.Generator, local: bool
+) -> torch.Tensor:
+    """`sin2d` in three dimensions."""
+    count = len(frequencies)
+    group, phase, quarter = _draw(count * count, 3, images if local else 1, channels, generator)
+    table = torch.tensor(frequencies, dtype=torch.float32)
+    f1, f2 = _map(table[group // 3 // count], 3), _map(table[group // 3 % count], 3)
+    z, y, x = _pixels(size)
+    left_out = _map(group % 3, 3)
+    one, other = torch.where(left_out == 0, y, z), torch.where(left_out == 2, y, x)
+    return _share(torch.sin(2 * math.pi * (f1 * one + f2 * other) + 2 * _map(phase, 3) + _map(quarter, 3)), images)
 
 
 def dot(
@@ -103,8 +122,10 @@ def gdot(
 ) -> torch.Tensor:
     """`dot` smoothed by a Gaussian of sigma 1 pixel, each map divided by its largest absolute value."""
     maps = dot(fraction, images if local else 1, channels, size, generator)
-    if len(size) == 2:
-        maps = _smoothing(size[0]) @ maps
+    if len(size) == 3:
+        maps = torch.einsum("pq,ncqhw->ncphw", _smoothing(size[0]), maps)
+    if len(size) > 1:
+        maps = _smoothing(size[-2]) @ maps
     maps = maps @ _smoothing(size[-1]).T
     peak = _map(maps.abs().flatten(2).amax(2), len(size))
     return _share(maps / torch.where(peak > 0, peak, torch.ones(())), images)
@@ -114,10 +135,16 @@ def resize(inputs: torch.Tensor, channels: int, size: Size, generator: torch.Gen
     """The input images resized to `size` (nearest), scaled over the batch to [-1, 1], their colours drawn at random.
 
     Args:
-        inputs: (images, 3, height, width); in one dimension its columns are the time, its rows what colours are else.
+        inputs: (images, 3, height, width); in one dimension its columns are the time, its rows what colours are else. Any
+            other input is shown in the dimensions that the maps have: axes are added in front of its own, or its first
+            ones count as channels.
     """
     pictures = inputs.detach().float().cpu()
-    small = F.interpolate(pictures if len(size) == 2 else pictures.flatten(1, 2), size)
+    pictures = pictures[:, None] if pictures.dim() < 3 else pictures
+    pictures = pictures.flatten(1, max(1, pictures.dim() - 1 - len(size)))
+    while pictures.dim() < len(size) + 2:
+        pictures = pictures.unsqueeze(2)
+    small = F.interpolate(pictures, size)
     small = small - small.min()
     span = small.max()
     small = (small / span - 0.5) * 2 if span > 0 else small

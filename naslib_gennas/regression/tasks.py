@@ -126,7 +126,9 @@ class ProxyTask:
         )
 
 
-def targets(task: ProxyTask, inputs: torch.Tensor, size: int, seed: int, dimensions: int = 2) -> List[torch.Tensor]:
+def targets(
+    task: ProxyTask, inputs: torch.Tensor, size: int, seed: int, dimensions: Union[int, Sequence[int]] = 2
+) -> List[torch.Tensor]:
     """The target of every stage for a batch of images: float32, (images, channels, size, size), on the CPU.
 
     Args:
@@ -134,12 +136,13 @@ def targets(task: ProxyTask, inputs: torch.Tensor, size: int, seed: int, dimensi
         inputs: (images, 3, height, width), the clean batch, which the `resize` basis shows.
         size: height and width of the targets, in pixels (8 in the paper).
         seed: the targets are the same for the same seed, whatever the global generators hold.
-        dimensions: 1 gives the same signals in one dimension, (images, channels, size), for maps over time.
+        dimensions: 1 gives the same signals in one dimension, (images, channels, size), for maps over time, 3 in three;
+            or one number a stage.
     """
-    shape = (size,) * dimensions
+    each = [dimensions] * len(task.stages) if isinstance(dimensions, int) else list(dimensions)
     return [
-        _target(stage.signals, inputs.shape[0], stage.channels, shape, generator(seed, "target", index), inputs)
-        for index, stage in enumerate(task.stages)
+        _target(stage.signals, inputs.shape[0], stage.channels, (size,) * each[i], generator(seed, "target", i), inputs)
+        for i, stage in enumerate(task.stages)
     ]
 
 

@@ -1,0 +1,407 @@
+"""What of a network of the user's own would be scored: its input, its stages, the parameters that they reach."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple, Union
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.networks import calls, stages, tapped
+from naslib_gennas.networks.calls import Calls
+from naslib_gennas.networks.tapped import NotFinite, Tap, TapMissing, TappedNetwork, tap_of
+from naslib_gennas.proxies.proxy import Proxy
+from naslib_gennas.regression.batches import Batch
+from naslib_gennas.scoring import network_inputs
+
+#: Examples that a network is looked at with: so many that hardly anything else in a network has that number.
+FEW = 3
+#: The share of the backbone's parameters that the stages should reach, and below which there is no score.
+WARN, REFUSE = 0.9, 0.5
+# A network whose last maps are of one pixel at this size is made for larger images.
+LARGEST = 256
+
+StageName = Union[str, Tuple[str, int]]
+
+
+@dataclass
+class Examination:
+    """What would be scored of a network.
+
+    Attributes:
+        stages: where each stage ends, early ones first.
+        batch: the input batch.
+        inputs: what it is, in words.
+        parameters: how many numbers all parameters hold.
+        reached: the share of the backbone's parameters that a gradient from the stages reaches; the backbone is all that
+            the network uses, without the head.
+        reachable: the names of those.
+        head: the share of all parameters in the head: what works when there are no maps any more, such as a classifier;
+            and the names of its modules.
+        notes: what was assumed or left out, a sentence each.
+        flops: multiply-additions of one example.
+        step_seconds: of one training step on the whole batch, as estimated from a small one.
+        batch_axis, shielded: see `TappedNetwork`.
+        broken: why the network cannot be trained: numbers that are not finite.
+    """
+
+    stages: Tuple[Tap, ...]
+    batch: Batch
+    inputs: str
+    parameters: int
+    reached: float = 0.0
+    reachable: Tuple[str, ...] = ()
+    head: Tuple[float, Tuple[str, ...]] = (0.0, ())
+    notes: List[str] = field(default_factory=list)
+    flops: float = 0.0
+    step_seconds: float = 0.0
+    batch_axis: int = 0
+    shielded: bool = False
+    broken: str = ""
+
+
+def examine(
+    make: Callable[[], nn.Module],
+    proxy: Proxy,
+    inputs: Any,
+    names: Optional[Sequence[StageName]],
+    count: int,
+    resolution: Optional[int],
+    device: torch.device,
+    excluded: Sequence[Tap] = (),
+) -> Examination:
+    """Look at a network.
+
+    Args:
+        make: gives a fresh copy of it.
+        proxy: how large its input batch is.
+        inputs: see `score_network`.
+        names: the stages that the user names; None: they are found.
+        count: how many are found at the most.
+        resolution: that the user asks for; None: the profile's, or the least that will do.
+        device: where.
+        excluded: stages that turned out to be skipped at times.
+
+    Raises:
+        InputError: the network cannot be scored; the message says what to do.
+    """
+    network = make().to(device).eval()
+    batch, what, read, notes = _taken(network, proxy, inputs, resolution, names, device)
+    parameters = sum(size for _, size in read.parameters)
+    plain = Examination((), batch, what, parameters, notes=notes)
+    for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            plain.broken = f"'{name}' holds numbers that are not finite, before any training"
+            return plain
+    small = network_inputs.few(batch.to(device).tensors, FEW)
+    skipped: Set[int] = set()
+    lost = _lost(network, read, small) if names is None or proxy else 0
+    while True:
+        chosen, head, unused = _stages(read, names, count, skipped, excluded)
+        backbone = (1 << len(read.parameters)) - 1 & ~(head & ~lost) & ~unused
+        tap_names = tuple(tap_of(read.values[index], read) for index in chosen)
+        again = [tap for tap in tap_names if tap in excluded]
+        if again:
+            skipped |= {index for index, tap in zip(chosen, tap_names) if tap in again}
+            continue
+        axis = read.values[0].batch or 0
+        try:
+            found, shielded, note = _gradients(make, device, tap_names, small, read.names(backbone), axis)
+        except TapMissing as missing:
+            if names is not None:
+                raise InputError(
+                    f"stage '{missing.tap.place}' is skipped in training at times; name one that is always computed"
+                ) from None
+            skipped.add(chosen[tap_names.index(missing.tap)])
+            continue
+        except NotFinite as error:
+            plain.stages, plain.broken = tap_names, str(error)
+            return plain
+        break
+    plain.stages, plain.batch_axis, plain.shielded = tap_names, axis, shielded
+    if note:
+        notes.append(note)
+    _shares(plain, read, found, head & ~lost, unused, lost, names is not None)
+    plain.flops, plain.step_seconds = _cost(
+        TappedNetwork(make().to(device), tap_names, (), axis, shielded), small, batch
+    )
+    return plain
+
+
+def _taken(
+    network: nn.Module, proxy: Proxy, inputs: Any, resolution: Optional[int], names: Any, device: torch.device
+) -> Tuple[Batch, str, Calls, List[str]]:
+    """The batch that the network takes, what it is, the network's forward pass on it, and what was assumed."""
+    own = network_inputs.given(inputs, proxy)
+    if own is not None:
+        if resolution is not None:
+            raise InputError("resolution goes with images made here; a batch of your own has its size")
+        read = _read(network, own, device)
+        if read.error is not None and not _all_named(read, names):
+            size = network_inputs.size_of(own.tensors)
+            raise InputError(f"the network cannot take the inputs given, {size} ({_line(read.error)})")
+        return own, f"given, {network_inputs.size_of(own.tensors)}", read, []
+    failed: List[Tuple[str, str]] = []
+    for batch, what, side in network_inputs.made(network, inputs, proxy, resolution):
+        read = _read(network, batch, device)
+        if read.error is not None and not _all_named(read, names):
+            failed.append((network_inputs.size_of(batch.tensors), _line(read.error)))
+            continue
+        size = f"{network_inputs.size_of(batch.tensors)} ({what})"
+        if failed:
+            notes = [f"scored on {size}: the network cannot take {failed[0][0]} ({failed[0][1][:80]})"]
+            return batch, what, read, notes
+        if side is None or resolution or names is not None:
+            return batch, what, read, [] if inputs is not None or what.startswith("photos") else [f"scored on {size}"]
+        return _raised(network, batch, what, side, read, device)
+    first, reason = failed[0] if failed else ("images", "")
+    tried = f"; {len(failed) - 1} other sizes fail, too" if len(failed) > 1 else ""
+    raise InputError(
+        f"the network cannot take {first} images ({reason}){tried}; give what it takes as inputs=, a tensor or a shape "
+        "such as (3, 224, 224), or name stages that come before what fails"
+        if len(failed) > 1 or resolution is None
+        else f"the network cannot take {first} images ({reason}); leave resolution out to let one be found"
+    )
+
+
+def _raised(
+    network: nn.Module, batch: Batch, what: str, side: int, read: Calls, device: torch.device
+) -> Tuple[Batch, str, Calls, List[str]]:
+    """The least resolution at which no layer works on maps of one pixel that are larger in larger images."""
+    start = side
+    while side < LARGEST:
+        if not _lost(network, read, network_inputs.few(batch.to(device).tensors, FEW)):
+            break
+        following = network_inputs.next_size(side)
+        larger = _resized(batch, following)
+        further = _read(network, larger, device)
+        if further.error is not None:
+            break
+        batch, read, side = larger, further, following
+    if side == start:
+        return batch, what, read, []
+    note = f"images of {side}x{side}: at {start}x{start} the last stage is a single pixel"
+    return batch, what.replace(f"x{start}x{start}", f"x{side}x{side}"), read, [note]
+
+
+def _resized(batch: Batch, side: int) -> Batch:
+    try:
+        return batch.at(len(batch), side)
+    except InputError:  # channels of another number: made of what is there
+        from naslib_gennas.regression import batches
+
+        return batches.given(nn.functional.interpolate(batch.tensor, (side, side), mode="bilinear"))
+
+
+def _read(network: nn.Module, batch: Batch, device: torch.device) -> Calls:
+    return calls.read(network, network_inputs.few(batch.to(device).tensors, FEW))
+
+
+def _lost(network: nn.Module, read: Calls, small: calls.Inputs) -> int:
+    """The parameters that work on maps of one pixel here, and on larger maps in images of twice the size."""
+    twice = network_inputs.larger(small)
+    if twice is None:
+        return 0
+    more = calls.read(network, twice)
+    if more.error is not None:
+        return 0
+    lost = _mapped(more) & ~_mapped(read)
+    return lost if read.elements(lost) > 0.01 * max(1, read.elements(_mapped(read))) else 0
+
+
+def _mapped(read: Calls) -> int:
+    bits = 0
+    for value in read.values:
+        if value.size > 1 and value.given:
+            bits |= value.parameters
+    return bits
+
+
+def _stages(
+    read: Calls, names: Optional[Sequence[StageName]], count: int, skipped: Set[int], excluded: Sequence[Tap]
+) -> Tuple[List[int], int, int]:
+    """The values at the ends of stages, and the parameters of the head and those that are not used."""
+    found = stages.find(read, count, tuple(skipped))
+    if names is not None:
+        return [_named(read, name) for name in names], found.head, found.unused
+    if not found.ends:
+        raise InputError(
+            "no part of the network gives a feature map (images, channels, height, width), or tokens or a sequence; "
+            "networks of plain vectors cannot be scored by stages"
+            if not skipped
+            else "every stage of the network is skipped in training at times; name one that is always computed"
+        )
+    return [value.index for value in found.ends], found.head, found.unused
+
+
+def _known(read: Calls) -> Dict[str, int]:
+    """How often each module is called."""
+    times: Dict[str, int] = {}
+    for call in read.calls:
+        if call.name:
+            times[call.name] = times.get(call.name, 0) + 1
+    return times
+
+
+def check_names(module: nn.Module, names: Any) -> None:
+    """Refuse names of stages that the module cannot have."""
+    if names is None:
+        return
+    known = [name for name, _ in module.named_modules() if name]
+    example = known[-1] if known else "conv1"
+    if isinstance(names, str) or not isinstance(names, (list, tuple)) or not names:
+        raise InputError(f"stages is {names!r}; it takes a list of names of submodules, such as ['{example}']")
+    for name in names:
+        plain, _ = _split(name)
+        if plain not in known:
+            nearest = difflib.get_close_matches(str(plain), known, 8, 0.0) or known[:8]
+            raise InputError(f"the network has no submodule '{plain}'{suggest(str(plain), nearest)}")
+    if len(set(names)) < len(names):
+        raise InputError("stages names a submodule twice")
+
+
+def _split(name: StageName) -> Tuple[str, Optional[int]]:
+    """``act#3`` or ("act", 2): the third call of `act`."""
+    if isinstance(name, tuple) and len(name) == 2 and isinstance(name[1], int):
+        return name
+    text, _, number = str(name).partition("#")
+    return text, int(number) - 1 if number.isdecimal() and number.isascii() else None
+
+
+def _all_named(read: Calls, names: Any) -> bool:
+    """Whether the pass came by all stages that the user names, before it ended."""
+    if names is None:
+        return False
+    ended = {(call.name, call.number) for call in read.calls if call.outputs}
+    return all((plain, number or 0) in ended for plain, number in map(_split, names))
+
+
+def _named(read: Calls, name: StageName) -> int:
+    plain, number = _split(name)
+    times = _known(read).get(plain, 0)
+    if not times:
+        raise InputError(f"stage '{plain}' is not used when the network sees its input")
+    if number is None and times > 1:
+        raise InputError(f"stage '{plain}' is called {times} times; say which: '{plain}#1' to '{plain}#{times}'")
+    if number is not None and not 0 <= number < times:
+        raise InputError(f"stage '{plain}' is called {times} times; there is no call {number + 1}")
+    call = next(call for call in read.calls if (call.name, call.number) == (plain, number or 0))
+    maps = [index for path, index in call.outputs if not path and read.values[index].size]
+    if not maps:
+        inner = [path for path, index in call.outputs if read.values[index].size > 1]
+        what = "gives a tuple" if inner or len(call.outputs) > 1 else "gives no map (images, channels, height, width)"
+        inside = [c.name for c in read.calls if c.name.startswith(f"{plain}.") and c.outputs and not c.outputs[0][0]]
+        hint = f"; name a module inside of it, such as '{inside[-1]}'" if inner and inside else ""
+        raise InputError(f"stage '{plain}' {what}{hint}")
+    return maps[0]
+
+
+def _gradients(
+    make: Callable[[], nn.Module],
+    device: torch.device,
+    taps: Sequence[Tap],
+    small: calls.Inputs,
+    wanted: List[str],
+    axis: int,
+) -> Tuple[Dict[str, int], bool, str]:
+    """The parameters that are reached in training; whether its own forward must stay in evaluation mode, and why."""
+    failure = ""
+    for shielded in (False, True):
+        network = make().to(device).requires_grad_(True)
+        try:
+            return tapped.reached(TappedNetwork(network, taps, (), axis, shielded), small, wanted), shielded, failure
+        except (TapMissing, NotFinite):
+            raise
+        except Exception as error:  # whatever the user's network raises
+            failure = failure or (
+                f"its own forward stays in evaluation mode, in training mode it fails ({_line(error)[:120]})"
+            )
+    raise InputError(
+        f"the network cannot be trained on these inputs alone: {failure}; score a part of it that can be, "
+        "such as its backbone: score_network(module.backbone)" + _parts(make, small)
+    )
+
+
+def _parts(make: Callable[[], nn.Module], small: calls.Inputs) -> str:
+    """Names children that run on the same input in training mode."""
+    working = []
+    for name, child in make().named_children():
+        try:
+            with torch.no_grad():
+                calls.run(child.train(), small)
+            working.append(name)
+        except Exception:  # a part that takes something else
+            continue
+    return f"; these parts take the input as it is: {', '.join(working[:5])}" if working else ""
+
+
+def _shares(
+    plain: Examination, read: Calls, found: Dict[str, int], head: int, unused: int, lost: int, named: bool
+) -> None:
+    """What of the parameters is reached, and what is said of the rest."""
+    every = (1 << len(read.parameters)) - 1
+    backbone = read.names(every & ~head & ~unused)
+    sizes = dict(read.parameters)
+    total = sum(sizes[name] for name in backbone)
+    reached = sum(sizes[name] for name in backbone if name in found)
+    plain.reachable = tuple(name for name in found)
+    plain.reached = reached / total if total else 0.0
+    plain.head = (read.elements(head) / max(1, plain.parameters), _modules(read.names(head)))
+    if unused and read.elements(unused) > 0.01 * plain.parameters:
+        share = read.elements(unused) / plain.parameters
+        plain.notes.append(
+            f"{share:.0%} of all parameters are not used in evaluation: {', '.join(_modules(read.names(unused)))}"
+        )
+    missing = [name for name in backbone if name not in found]
+    if plain.reached < WARN:
+        why = "works on maps of one pixel" if lost and set(missing) & set(read.names(lost)) else "gets no gradient"
+        text = (
+            f"the stages reach {plain.reached:.0%} of the backbone's parameters; {', '.join(_modules(missing))} {why}"
+        )
+        advice = "score it at a larger resolution" if lost else "name stages that come after it"
+        if plain.reached < REFUSE and not named:
+            raise InputError(f"{text}, so that the score would say little of the network; {advice}")
+        plain.notes.append(text)
+
+
+def _modules(names: Sequence[str], most: int = 4) -> Tuple[str, ...]:
+    """The modules of parameters, told by the shortest names that tell them apart from one another."""
+    owners = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
+    short = list(dict.fromkeys(owner.split(".")[0] for owner in owners))
+    told = owners if len(owners) <= most else short
+    return (*told[:most], f"{len(told) - most} more") if len(told) > most else tuple(told)
+
+
+def _cost(network: TappedNetwork, small: calls.Inputs, batch: Batch) -> Tuple[float, float]:
+    """Multiply-additions of one example, and seconds of a training step on the batch."""
+    images = max(1, len(calls.each(small)[0]) if network.batch_axis == 0 else calls.each(small)[0].shape[1])
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        network.eval()(small)
+    network.train().requires_grad_(True)
+    start = time.perf_counter()
+    with torch.enable_grad():
+        maps = network(small)
+        sum(m.float().pow(2).mean() for m in maps).backward()  # type: ignore[union-attr]
+    seconds = time.perf_counter() - start
+    return counter.get_total_flops() / 2 / images, seconds * len(batch) / images
+
+
+def _line(error: Any) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def fresh(module: nn.Module) -> nn.Module:
+    """A copy of a module that may be trained; weights that are computed from others are copied, too."""
+    memo: Dict[int, Any] = {}
+    for part in module.modules():
+        for value in vars(part).values():
+            if isinstance(value, torch.Tensor) and not value.is_leaf:
+                memo[id(value)] = value.detach().clone()
+    return copy.deepcopy(module, memo)
