@@ -340,6 +340,7 @@ def _find_grid(value: Value, source: Value, name: str) -> None:
         tokens = sides[0]
         extra = tokens - math.prod(known)
         square = next((n for n in range(3) if len(known) == 2 and math.isqrt(tokens - n) ** 2 == tokens - n > 0), None)
+        square = None if tokens > math.prod(known) else square  # merged tokens become fewer
         if 0 <= extra <= MOST_EXTRA_TOKENS and math.prod(known) > 1:
             value.extra, sides = extra, known
         elif tokens in known:

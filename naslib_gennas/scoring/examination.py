@@ -38,6 +38,7 @@ class Examination:
         stages: where each stage ends, early ones first.
         batch: the input batch.
         inputs: what it is, in words.
+        resolution: of images whose size is free; None for any other batch.
         parameters: how many numbers all parameters hold.
         reached: the share of the backbone's parameters that a gradient from the stages reaches; the backbone is all that
             the network uses, without the head.
@@ -55,6 +56,7 @@ class Examination:
     batch: Batch
     inputs: str
     parameters: int
+    resolution: Optional[int] = None
     reached: float = 0.0
     reachable: Tuple[str, ...] = ()
     head: Tuple[float, Tuple[str, ...]] = (0.0, ())
@@ -92,14 +94,14 @@ def examine(
         InputError: the network cannot be scored; the message says what to do.
     """
     network = make().to(device).eval()
-    batch, what, read, notes = _taken(network, proxy, inputs, resolution, names, device)
+    batch, what, side, read, notes = _taken(network, proxy, inputs, resolution, names, device)
     parameters = sum(size for _, size in read.parameters)
-    plain = Examination((), batch, what, parameters, notes=notes)
+    plain = Examination((), batch, what, parameters, side, notes=notes)
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             plain.broken = f"'{name}' holds numbers that are not finite, before any training"
             return plain
-    small = network_inputs.few(batch.to(device).tensors, FEW)
+    small = _small(network, batch, device)
     skipped: Set[int] = set()
     lost = _lost(network, read, small) if names is None or proxy else 0
     while True:
@@ -136,7 +138,7 @@ def examine(
 
 def _taken(
     network: nn.Module, proxy: Proxy, inputs: Any, resolution: Optional[int], names: Any, device: torch.device
-) -> Tuple[Batch, str, Calls, List[str]]:
+) -> Tuple[Batch, str, Optional[int], Calls, List[str]]:
     """The batch that the network takes, what it is, the network's forward pass on it, and what was assumed."""
     own = network_inputs.given(inputs, proxy)
     if own is not None:
@@ -146,7 +148,7 @@ def _taken(
         if read.error is not None and not _all_named(read, names):
             size = network_inputs.size_of(own.tensors)
             raise InputError(f"the network cannot take the inputs given, {size} ({_line(read.error)})")
-        return own, f"given, {network_inputs.size_of(own.tensors)}", read, []
+        return own, f"given, {network_inputs.size_of(own.tensors)}", None, read, []
     failed: List[Tuple[str, str]] = []
     for batch, what, side in network_inputs.made(network, inputs, proxy, resolution):
         read = _read(network, batch, device)
@@ -156,14 +158,16 @@ def _taken(
         size = f"{network_inputs.size_of(batch.tensors)} ({what})"
         if failed:
             notes = [f"scored on {size}: the network cannot take {failed[0][0]} ({failed[0][1][:80]})"]
-            return batch, what, read, notes
+            return batch, what, side, read, notes
         if side is None or resolution or names is not None:
-            return batch, what, read, [] if inputs is not None or what.startswith("photos") else [f"scored on {size}"]
+            assumed = [] if inputs is not None or side is not None else [f"scored on {size}"]
+            return batch, what, side, read, assumed
         return _raised(network, batch, what, side, read, device)
     first, reason = failed[0] if failed else ("images", "")
     tried = f"; {len(failed) - 1} other sizes fail, too" if len(failed) > 1 else ""
     raise InputError(
-        f"the network cannot take {first} images ({reason}){tried}; give what it takes as inputs=, a tensor or a shape "
+        f"the network cannot take {first} images ({reason}){tried}; give what it takes as inputs=, a tensor, "
+        "a tuple or dict of tensors, or a shape "
         "such as (3, 224, 224), or name stages that come before what fails"
         if len(failed) > 1 or resolution is None
         else f"the network cannot take {first} images ({reason}); leave resolution out to let one be found"
@@ -172,11 +176,11 @@ def _taken(
 
 def _raised(
     network: nn.Module, batch: Batch, what: str, side: int, read: Calls, device: torch.device
-) -> Tuple[Batch, str, Calls, List[str]]:
+) -> Tuple[Batch, str, Optional[int], Calls, List[str]]:
     """The least resolution at which no layer works on maps of one pixel that are larger in larger images."""
     start = side
     while side < LARGEST:
-        if not _lost(network, read, network_inputs.few(batch.to(device).tensors, FEW)):
+        if not _lost(network, read, _small(network, batch, device)):
             break
         following = network_inputs.next_size(side)
         larger = _resized(batch, following)
@@ -185,9 +189,9 @@ def _raised(
             break
         batch, read, side = larger, further, following
     if side == start:
-        return batch, what, read, []
+        return batch, what, side, read, []
     note = f"images of {side}x{side}: at {start}x{start} the last stage is a single pixel"
-    return batch, what.replace(f"x{start}x{start}", f"x{side}x{side}"), read, [note]
+    return batch, what.replace(f"x{start}x{start}", f"x{side}x{side}"), side, read, [note]
 
 
 def _resized(batch: Batch, side: int) -> Batch:
@@ -200,7 +204,12 @@ def _resized(batch: Batch, side: int) -> Batch:
 
 
 def _read(network: nn.Module, batch: Batch, device: torch.device) -> Calls:
-    return calls.read(network, network_inputs.few(batch.to(device).tensors, FEW))
+    return calls.read(network, _small(network, batch, device))
+
+
+def _small(network: nn.Module, batch: Batch, device: torch.device) -> calls.Inputs:
+    """A few examples of the batch, in the network's precision."""
+    return network_inputs.as_floats_of(network, network_inputs.few(batch.to(device).tensors, FEW))
 
 
 def _lost(network: nn.Module, read: Calls, small: calls.Inputs) -> int:

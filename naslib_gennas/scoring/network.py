@@ -43,6 +43,7 @@ class Description:
         head: modules that take no part, such as the classifier.
         head_share: the part of all parameters in them.
         notes: what was assumed or left out.
+        resolution: of images whose size is free; None for any other input.
         seconds: an estimate of what the scoring takes on one core; None where the proxy does not train.
     """
 
@@ -55,6 +56,7 @@ class Description:
     head_share: float
     notes: Tuple[str, ...]
     seconds: Optional[float]
+    resolution: Optional[int] = None
 
     def __str__(self) -> str:
         lines = [f"inputs: {self.inputs}"]
@@ -206,6 +208,7 @@ def describe_network(
         head,
         tuple([*found.notes, *([found.broken] if found.broken else [])]),
         seconds,
+        found.resolution,
     )
 
 

@@ -206,6 +206,12 @@ def few(inputs: calls.Inputs, images: int) -> calls.Inputs:
     return calls.changed(inputs, lambda tensor: tensor[:images])
 
 
+def as_floats_of(module: nn.Module, inputs: calls.Inputs) -> calls.Inputs:
+    """The batch with its floating numbers in the precision of the network's."""
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    return calls.changed(inputs, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+
+
 def larger(inputs: calls.Inputs) -> Optional[calls.Inputs]:
     """The same examples at twice the size; None for what has none."""
     if not isinstance(inputs, torch.Tensor) or inputs.dim() < 3 or not inputs.is_floating_point():

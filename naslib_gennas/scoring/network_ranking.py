@@ -1,0 +1,145 @@
+"""Several networks side by side: what someone who chooses a backbone wants to see."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import asdict, dataclass
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+from scipy import stats
+
+from naslib_gennas.errors import InputError
+from naslib_gennas.networks import sources
+from naslib_gennas.randomness import derive, isolated
+from naslib_gennas.scoring.network import Description, Network, NetworkScore, describe_network, score_network
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network of a ranking.
+
+    Attributes:
+        network: its name.
+        score: the mean over the seeds; -inf where it could not be scored with one of them.
+        interval: 95% of that mean, by Student's t; None for one seed.
+        status, reason: the worst of the seeds'.
+        scores: one a seed.
+        parameters, flops, reached: see `Description`.
+        stages: of each, the call and its map's size.
+        notes: what was assumed or left out.
+    """
+
+    network: str
+    score: float
+    interval: Optional[Tuple[float, float]]
+    status: str
+    reason: str
+    scores: Tuple[float, ...]
+    parameters: int
+    flops: float
+    reached: float
+    stages: Tuple[str, ...]
+    notes: Tuple[str, ...]
+
+
+def rank_networks(
+    networks: Sequence[Network],
+    seeds: int = 1,
+    *,
+    seed: int = 0,
+    count: int = 3,
+    resolution: Optional[int] = None,
+    progress: Optional[Callable[[str], None]] = None,
+    **scoring: Any,
+) -> List[Row]:
+    """Score networks under the same settings, the best first.
+
+    All are scored with the same number of stages, the largest that every one of them has, and on images of one size, the
+    least that suits them all. Weights of networks that are given by name are drawn anew for every seed.
+
+    Args:
+        networks: see `score_network`.
+        seeds: how many, from `seed` up.
+        progress: told of every network that is begun.
+        scoring: the further arguments of `score_network`.
+
+    Raises:
+        InputError: a network cannot be scored at all; its name comes first.
+    """
+    if type(seeds) is not int or seeds < 1:
+        raise InputError(f"seeds is {seeds!r}; it takes a whole number from 1 up")
+    names = _names(networks)
+    looked = {key: value for key, value in scoring.items() if key in ("proxy", "inputs", "profile")}
+    found: Dict[str, Description] = {}
+    for name, network in zip(names, networks):
+        found[name] = _named(
+            name, describe_network, _made(network, seed), count=count, resolution=resolution, **looked
+        )
+    fewest = max(1, min(len(described.stages) for described in found.values()))
+    sides = [described.resolution for described in found.values() if described.resolution]
+    common = resolution or (max(sides) if sides else None)
+    rows = []
+    for name, network in zip(names, networks):
+        if progress is not None:
+            progress(name)
+        side = common if found[name].resolution else None
+        results = [
+            _named(
+                name, score_network, _made(network, one), count=fewest, seed=one, resolution=side, **scoring
+            )
+            for one in range(seed, seed + seeds)
+        ]
+        rows.append(_row(name, found[name], results))
+    return sorted(rows, key=lambda row: -row.score)
+
+
+def _names(networks: Sequence[Network]) -> List[str]:
+    names: List[str] = []
+    for network in networks:
+        name = network if isinstance(network, str) else getattr(network, "__name__", type(network).__name__)
+        names.append(name if name not in names else f"{name} ({names.count(name) + 1})")
+    return names
+
+
+def _made(network: Network, seed: int) -> Network:
+    """The network of a name with the weights of a seed."""
+    if not isinstance(network, str):
+        return network
+    with isolated(derive(seed, "network")):
+        return sources.load(network)
+
+
+def _named(name: str, function: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+    try:
+        return function(*arguments, **more)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def _row(name: str, described: Description, results: Sequence[NetworkScore]) -> Row:
+    scores = [result.score for result in results]
+    bad = next((result for result in results if result.status != "ok"), results[0])
+    mean, interval = (-math.inf if bad.status != "ok" else statistics.fmean(scores)), None
+    if len(scores) > 1 and math.isfinite(mean):
+        width = float(stats.t.ppf(0.975, len(scores) - 1)) * statistics.stdev(scores) / math.sqrt(len(scores))
+        interval = (mean - width, mean + width)
+    first = results[0]
+    return Row(
+        name,
+        mean,
+        interval,
+        bad.status,
+        bad.reason,
+        tuple(scores),
+        described.parameters,
+        described.flops,
+        first.reached,
+        tuple(map(str, first.stages)),
+        first.notes,
+    )
+
+
+def to_json(rows: Sequence[Row]) -> Dict[str, Any]:
+    """Rows ready for JSON."""
+    return {"networks": [asdict(row) for row in rows]}
