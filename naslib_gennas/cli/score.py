@@ -2,31 +2,59 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import List, Optional
 
 import typer
 from typing_extensions import Annotated
 
-from naslib_gennas.cli import options
-from naslib_gennas.cli.options import ProxyName, SpaceName
+from naslib_gennas.cli import options, score_networks
+from naslib_gennas.cli.options import ProxyName
 from naslib_gennas.cli.printing import print_columns, progress_bar
-from naslib_gennas.errors import EngineError
+from naslib_gennas.errors import EngineError, InputError
 
 
 def score(
-    space: SpaceName,
-    archs: Annotated[
-        List[str], typer.Argument(metavar="ARCH...", help="Architectures, in the notation of the search space.")
+    space: Annotated[
+        str, typer.Argument(metavar="SPACE|NETWORK", help="Search space; or FILE.py:function, timm:NAME, hf:CONFIG, ...")
     ],
+    archs: Annotated[
+        Optional[List[str]],
+        typer.Argument(metavar="[ARCH|NETWORK]...", help="Architectures, in its notation; or further networks."),
+    ] = None,
     proxy: ProxyName = None,
+    resolution: Annotated[
+        Optional[int],
+        options.how_much("--resolution", metavar="PIXELS", help="Of a network's images.", show_default="the least that will do"),
+    ] = None,
+    initialise: Annotated[
+        str, options.what("--initialise", metavar="HOW", help="Weights of networks: as is, default, kaiming, xavier, zero bias.")
+    ] = "as is",
+    seeds: Annotated[int, options.how_much("--seeds", min=1, metavar="N", help="Seeds for a network's interval.")] = 1,
+    dry_run: Annotated[
+        bool, options.output("--dry-run", help="Only say what of a network would be scored, and its cost.")
+    ] = False,
     *,
     scoring: options.Scoring,
     output: options.Output,
 ) -> None:
-    """Score architectures without labels; higher is better.
+    """Score architectures or networks without labels; higher is better.
 
-    Example: [bold]gennas score nasbench201 '|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|'[/]
+    Example: [bold]gennas score timm:resnet18 my_model.py:make --seeds 3[/] or [bold]gennas score nasbench201 '|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|'[/]
     """
+    from naslib_gennas.networks import sources
+
+    networks = [space, *(archs or [])]
+    if all(map(sources.is_name, networks)):
+        shared = {key: scoring[key] for key in ("inputs", "profile")}
+        shared["resolution"] = resolution
+        if dry_run:
+            score_networks.describe(networks, proxy, shared, output)
+        else:
+            shared.update(initialise=initialise, device=scoring["device"], seed=scoring["seed"])
+            score_networks.rank(networks, proxy, shared, seeds, output)
+        return
+    if not archs:
+        raise InputError(f"score '{space}' what? Give architectures of the search space; a network is {sources.FORMS}")
     from naslib_gennas.studies import ranking
     from naslib_gennas.studies.plots import rounded
 

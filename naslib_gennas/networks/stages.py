@@ -92,7 +92,7 @@ class _Search:
         repeated = self._repeated(down[-1:])
         before = ends[-2].parameters if len(ends) > 1 else 0
         nearly_all = self.share(turn.parameters & ~before) >= ISOTROPIC * self.share(turn.parameters)
-        if len(repeated) >= count > 1 and nearly_all:
+        if len(repeated) >= count > 1 and nearly_all and self._only_there(repeated):
             return self._split(ends, repeated, count)
         if len(ends) < count and len(repeated) > 1:
             return self._split(ends, repeated, count)
@@ -237,6 +237,19 @@ class _Search:
                         groups.setdefault((call.parent, call.kind, call.composite), []).append(value)
         chains = [(composite, len(chain), chain) for (_, _, composite), chain in groups.items()]
         return max(chains, key=lambda entry: entry[:2])[2] if chains else []
+
+    def _only_there(self, repeated: List[Value]) -> bool:
+        """Whether blocks of that kind work at one resolution only: what comes before them is a stem."""
+        last = repeated[-1]
+        made = [self.calls.calls[index] for index in self.made_by[last.index]]
+        before = [call for call in made if call.entered >= 0 and self.values[call.entered].shape == last.shape]
+        kinds = {call.kind for call in before if call.composite}
+        for call in self.calls.calls:
+            for path, index in call.outputs:
+                grid = self.values[index].grid
+                if call.kind in kinds and not path and grid and _differs(grid, last.grid):
+                    return False
+        return bool(kinds)
 
     def _split(self, ends: List[Value], repeated: List[Value], count: int) -> Tuple[List[Value], int]:
         """One level's blocks as several stages; what comes after the last block is the head."""

@@ -109,33 +109,26 @@ class TappedNetwork(StagedNetwork):
     Args:
         module: it is used as it is, in the layout and dtype that it has.
         taps: the stages, in any order of computation.
+
+    Attributes:
         reached: the names of parameters that are trained although the first gradients may not reach them.
-        batch_axis: of the input.
         shielded: its own forward stays in evaluation mode, only its normalisation and dropout layers change mode: for
             networks that want labels in training.
     """
 
     memory_format = torch.preserve_format
 
-    def __init__(
-        self,
-        module: nn.Module,
-        taps: Sequence[Tap],
-        reached: Sequence[str] = (),
-        batch_axis: int = 0,
-        shielded: bool = False,
-    ) -> None:
+    def __init__(self, module: nn.Module, taps: Sequence[Tap]) -> None:
         super().__init__()
-        self.module = module
-        self.taps, self._shielded, self.batch_axis = tuple(taps), shielded, batch_axis
-        named = dict(module.named_parameters())
-        self._reached = [name for name in reached if name in named]
+        self.module, self.taps = module, tuple(taps)
+        self.reached: Tuple[str, ...] = ()
+        self.shielded = False
         self.dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
 
     @property
     def reachable(self) -> List[nn.Parameter]:  # type: ignore[override]
         named = dict(self.module.named_parameters())  # a copy of the network has its own
-        return [named[name] for name in self._reached]
+        return [named[name] for name in self.reached if name in named]
 
     @property
     def stage_channels(self) -> List[int]:
@@ -147,7 +140,7 @@ class TappedNetwork(StagedNetwork):
 
     def train(self, mode: bool = True) -> TappedNetwork:
         super().train(mode)
-        if self._shielded and mode:
+        if self.shielded and mode:
             for part in self.module.modules():
                 part.training = isinstance(part, TRAINED_MODE)
         return self
@@ -268,7 +261,7 @@ class _Watch(TorchFunctionMode):
         return output
 
 
-def reached(network: TappedNetwork, inputs: Inputs, wanted: Sequence[str]) -> Dict[str, int]:
+def reached_by(network: TappedNetwork, inputs: Inputs, wanted: Sequence[str]) -> Dict[str, int]:
     """Number of elements of every parameter that a gradient from the stages reaches when the network trains.
 
     Blocks may be skipped at random in training, so there are several passes until all of `wanted` are reached. What is

@@ -13,6 +13,8 @@ from naslib_gennas.proxies.registry import proxy
 from naslib_gennas.randomness import generator
 
 SIDE = 64
+# Numbers whose squares float32 cannot hold.
+OVERFLOW = 1e18
 
 
 @proxy("meco")
@@ -29,8 +31,8 @@ def meco(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
         for maps in output if isinstance(output, (list, tuple)) else [output]:
             # Channels of one pixel have no correlation.
             if isinstance(maps, torch.Tensor) and maps.dim() == 4 and maps.shape[1] > 1 and maps[0, 0].numel() > 1:
-                if not bool(torch.isfinite(maps[0]).all()):
-                    values.append(math.nan)  # not a map without correlations, but no map at all
+                if not bool((maps[0].abs() < OVERFLOW).all()):
+                    values.append(math.nan)  # its correlations cannot be computed: it is not one without any
                     continue
                 correlations = torch.corrcoef(maps[0].flatten(1)).nan_to_num(0.0, 0.0, 0.0)
                 values.append(float(torch.linalg.eigvalsh(correlations)[0]))

@@ -15,13 +15,13 @@ from naslib_gennas import proxies
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks import sources
 from naslib_gennas.networks.initialise import initialise as draw_weights
-from naslib_gennas.networks.tapped import Tap, TapMissing, TappedNetwork
+from naslib_gennas.networks.tapped import Tap, TapMissing, TappedNetwork  # noqa: F401
 from naslib_gennas.proxies.measure import conditions, measure
 from naslib_gennas.proxies.proxy import Proxy, Score
 from naslib_gennas.randomness import derive, isolated
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.scoring.devices import check_device
-from naslib_gennas.scoring.examination import WARN, Examination, StageName, check_names, examine, fresh
+from naslib_gennas.scoring.examination import WARN, Examination, StageName, check_names, examine, fresh, staged
 
 #: A network, something that makes one, or where one comes from: ``timm:resnet50``, ``FILE.py:function``, ...
 Network = Union[nn.Module, Callable[[], nn.Module], str]
@@ -331,7 +331,7 @@ def _measured(
     if found.broken:
         return Score(-math.inf, "diverged", found.broken)
     network = make().requires_grad_(True)
-    tapped = TappedNetwork(network, found.stages, found.reachable, found.batch_axis, found.shielded)
+    tapped = staged(network, found.stages, found.batch_axis, found.shielded, found.reachable)
     try:
         return measure(proxy, tapped, found.batch, seed, device)
     except (InputError, TapMissing):

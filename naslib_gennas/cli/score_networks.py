@@ -1,0 +1,56 @@
+"""What `gennas score` prints of networks that belong to no search space."""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Optional
+
+from naslib_gennas.cli.printing import Output, print_columns, progress_bar
+from naslib_gennas.errors import InputError
+
+
+def describe(networks: List[str], proxy: Optional[str], settings: Mapping[str, Any], output: Output) -> None:
+    """Print what would be scored of each network; nothing is trained."""
+    from dataclasses import asdict
+
+    from naslib_gennas.scoring.network import describe_network
+
+    found = {}
+    for name in networks:
+        try:
+            found[name] = describe_network(name, proxy=proxy or "gennas-combo", **settings)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
+        output.console.print(f"{name}\n{found[name]}", markup=False)
+    told = {name: {**asdict(one), "stages": [str(stage) for stage in one.stages]} for name, one in found.items()}
+    output.emit({"networks": told})
+
+
+def rank(networks: List[str], proxy: Optional[str], settings: Mapping[str, Any], seeds: int, output: Output) -> None:
+    """Score the networks and print them as a table, the best first."""
+    from naslib_gennas.scoring import network_ranking
+    from naslib_gennas.studies.plots import rounded
+
+    with progress_bar(output.console, "Scoring networks", len(networks)) as advance:
+        begun: List[str] = []
+
+        def begin(name: str) -> None:
+            advance(len(begun), note=name)
+            begun.append(name)
+
+        chosen = proxy or "gennas-combo"
+        rows = network_ranking.rank_networks(networks, seeds, proxy=chosen, progress=begin, **settings)
+    table = [("score", f"95% of {seeds} seeds", "params", "FLOPs", "reached", "network")]
+    if seeds == 1:
+        table = [(table[0][0], *table[0][2:])]
+    for row in rows:
+        low_high = "" if row.interval is None else f"[{rounded(row.interval[0], 5)}, {rounded(row.interval[1], 5)}]"
+        cells = [rounded(row.score, 6), f"{row.parameters / 1e6:.2f} M", f"{row.flops / 1e6:.1f} M"]
+        cells += [f"{row.reached:.0%}", row.network]
+        table.append((cells[0], low_high, *cells[1:]) if seeds > 1 else tuple(cells))
+    print_columns(output.console, *table)
+    for row in rows:
+        told = [*([f"{row.status}: {row.reason}"] if row.status != "ok" else []), *row.notes]
+        output.console.print(f"{row.network}: stages {', '.join(row.stages)}", markup=False)
+        for text in told:
+            output.console.print(f"  {text}", markup=False)
+    output.emit(network_ranking.to_json(rows))
