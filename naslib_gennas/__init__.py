@@ -2,7 +2,7 @@
 
 naslib_gennas.score("nasbench201", "|nor_conv_3x3~0|+|...")   # one architecture
 naslib_gennas.rank("nasbench201", n=64)                       # a sample, compared with its true accuracy
-naslib_gennas.score_network(module)                           # any torch module that takes images
+naslib_gennas.score_network(module)                           # any torch module
 naslib_gennas.network("darts", "Genotype(...)", classes=100)  # the whole classifier, to be trained
 naslib_gennas.register()                                      # a measure of NASLib
 """
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, List
 from naslib_gennas import _moved
 from naslib_gennas._version import __version__
 
-__all__ = ["InputError", "__version__", "network", "rank", "register", "score", "score_network"]
+__all__ = ["InputError", "__version__", "describe_network", "network", "rank", "register", "score", "score_network"]
 
 if TYPE_CHECKING:
     from naslib_gennas.errors import InputError
     from naslib_gennas.plugin.measure import register
-    from naslib_gennas.scoring.network import score_network
+    from naslib_gennas.scoring.network import describe_network, score_network
     from naslib_gennas.scoring.scorer import score
     from naslib_gennas.studies.published import network
     from naslib_gennas.studies.ranking import rank
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "InputError": "naslib_gennas.errors",
     "network": "naslib_gennas.studies.published",
+    "describe_network": "naslib_gennas.scoring.network",
     "rank": "naslib_gennas.studies.ranking",
     "register": "naslib_gennas.plugin.measure",
     "score": "naslib_gennas.scoring.scorer",

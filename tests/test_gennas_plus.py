@@ -74,7 +74,7 @@ def test_patterns_are_those_of_eight_images_however_many_there_are():
 
 
 class Smooth(StagedNetwork):
-    """Two stages without a ReLU."""
+    """Two stages with another activation than ReLU."""
 
     stage_channels = [8, 8]
 
@@ -93,7 +93,7 @@ class Smooth(StagedNetwork):
 
 def test_a_network_without_relus_has_a_score():
     found = proxies.get("gennas-plus", FAST.replace(name="two", steps=2)).score(Smooth(), INPUTS, 0)
-    assert found.status == "ok" and found.details["patterns"] == 1.0
+    assert found.status == "ok" and found.details["patterns"] > 1.0
 
 
 def test_a_recurrent_cell_is_as_good_as_the_worst_of_its_three_trainings():

@@ -65,7 +65,7 @@ def test_a_plain_vgg_and_maps_that_grow_again():
     vgg = nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3, 1, 1), nn.MaxPool2d(4))
     assert tapped(score_network(vgg, profile=TINY)) == ["0: 4x16x16", "2: 6x8x8", "3: 6x2x2"]
     decoder = nn.Sequential(*vgg[:3], nn.Upsample(scale_factor=2), nn.Conv2d(6, 3, 3, 1, 1))
-    assert tapped(score_network(decoder, profile=TINY)) == ["0: 4x16x16", "2: 6x8x8"]
+    assert tapped(score_network(decoder, profile=TINY)) == ["0: 4x16x16", "2: 6x8x8", "4: 3x16x16"]
 
 
 def test_named_stages_need_no_classifier_that_fits():
@@ -128,7 +128,7 @@ def test_mistakes_are_one_line(arguments, message):
 
 
 def test_a_network_without_feature_maps_is_refused():
-    with pytest.raises(InputError, match="no submodule of the network gives a feature map"):
+    with pytest.raises(InputError, match="no part of the network gives a feature map"):
         score_network(nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 10)), profile=TINY)
 
 

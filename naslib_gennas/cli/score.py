@@ -15,7 +15,8 @@ from naslib_gennas.errors import EngineError, InputError
 
 def score(
     space: Annotated[
-        str, typer.Argument(metavar="SPACE|NETWORK", help="Search space; or FILE.py:function, timm:NAME, hf:CONFIG, ...")
+        str,
+        typer.Argument(metavar="SPACE|NETWORK", help="Search space; or FILE.py:function, timm:NAME, hf:CONFIG, ..."),
     ],
     archs: Annotated[
         Optional[List[str]],
@@ -24,10 +25,15 @@ def score(
     proxy: ProxyName = None,
     resolution: Annotated[
         Optional[int],
-        options.how_much("--resolution", metavar="PIXELS", help="Of a network's images.", show_default="the least that will do"),
+        options.how_much(
+            "--resolution", metavar="PIXELS", help="Of a network's images.", show_default="the least that will do"
+        ),
     ] = None,
     initialise: Annotated[
-        str, options.what("--initialise", metavar="HOW", help="Weights of networks: as is, default, kaiming, xavier, zero bias.")
+        str,
+        options.what(
+            "--initialise", metavar="HOW", help="Weights of networks: as is, default, kaiming, xavier, zero bias."
+        ),
     ] = "as is",
     seeds: Annotated[int, options.how_much("--seeds", min=1, metavar="N", help="Seeds for a network's interval.")] = 1,
     dry_run: Annotated[
@@ -39,7 +45,8 @@ def score(
 ) -> None:
     """Score architectures or networks without labels; higher is better.
 
-    Example: [bold]gennas score timm:resnet18 my_model.py:make --seeds 3[/] or [bold]gennas score nasbench201 '|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|'[/]
+    Examples: [bold]gennas score timm:resnet18 my_model.py:make --seeds 3[/],
+    [bold]gennas score nasbench201 '|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|'[/]
     """
     from naslib_gennas.networks import sources
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Optional
+from typing import Any, List, Mapping, Optional, Tuple
 
 from naslib_gennas.cli.printing import Output, print_columns, progress_bar
 from naslib_gennas.errors import InputError
@@ -39,14 +39,13 @@ def rank(networks: List[str], proxy: Optional[str], settings: Mapping[str, Any],
 
         chosen = proxy or "gennas-combo"
         rows = network_ranking.rank_networks(networks, seeds, proxy=chosen, progress=begin, **settings)
-    table = [("score", f"95% of {seeds} seeds", "params", "FLOPs", "reached", "network")]
-    if seeds == 1:
-        table = [(table[0][0], *table[0][2:])]
+    table: List[Tuple[str, ...]] = [("score", f"95% of {seeds} seeds", "params", "FLOPs", "reached", "network")]
     for row in rows:
         low_high = "" if row.interval is None else f"[{rounded(row.interval[0], 5)}, {rounded(row.interval[1], 5)}]"
-        cells = [rounded(row.score, 6), f"{row.parameters / 1e6:.2f} M", f"{row.flops / 1e6:.1f} M"]
-        cells += [f"{row.reached:.0%}", row.network]
-        table.append((cells[0], low_high, *cells[1:]) if seeds > 1 else tuple(cells))
+        sizes = (f"{row.parameters / 1e6:.2f} M", f"{row.flops / 1e6:.1f} M", f"{row.reached:.0%}")
+        table.append((rounded(row.score, 6), low_high, *sizes, row.network))
+    if seeds == 1:
+        table = [(line[0], *line[2:]) for line in table]
     print_columns(output.console, *table)
     for row in rows:
         told = [*([f"{row.status}: {row.reason}"] if row.status != "ok" else []), *row.notes]

@@ -255,7 +255,7 @@ class _Reader(TorchFunctionMode):
             if not parent.given:
                 value.own |= parent.parameters
         value.given = any(parent.given for parent in behind)
-        value.number = self._made[value.call, name] = self._made.get((value.call, name), -1) + 1
+        value.number = self._made[(value.call, name)] = self._made.get((value.call, name), -1) + 1
         value.weighted = name.startswith(WEIGHTED)
         source = next((parent for parent in behind if parent.given), None)
         if source is not None and tensor.dim():
@@ -387,11 +387,8 @@ def _paths(output: Any, path: Tuple[Any, ...] = ()) -> Iterator[Tuple[Tuple[Any,
 def follow(output: Any, path: Sequence[Any]) -> Any:
     """The part of a module's output that a path leads to."""
     for step in path:
-        output = (
-            getattr(output, step)
-            if hasattr(output, "__dataclass_fields__") and isinstance(step, str) and not (isinstance(output, Mapping))
-            else output[step]
-        )
+        fields = hasattr(output, "__dataclass_fields__") and not isinstance(output, Mapping)
+        output = getattr(output, step) if fields and isinstance(step, str) else output[step]
     return output
 
 

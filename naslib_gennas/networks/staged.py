@@ -33,8 +33,8 @@ class StagedNetwork(nn.Module, ABC):
         dimensions: of its stage feature maps besides images and channels: 2, or 1 for maps over time.
         arguments: what its class was called with, positions and keywords, so that it can be written down as source;
             of networks that wrap a module nothing is kept.
-        memory_format: the layout that it is trained in. Channels last: average pooling in the other layout is many times
-            slower on a CPU.
+        memory_format: the layout that it is trained in. Channels last: average pooling in the other layout is many
+            times slower on a CPU.
         dtype: that it is measured in; None: the profile's.
         batch_axis: the axis of its input that images (or sequences) lie along.
         reachable: parameters that are trained although the first gradients may not reach them.

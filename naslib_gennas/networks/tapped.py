@@ -67,12 +67,12 @@ class Tap:
 
 def tap_of(value: Value, read: Calls) -> Tap:
     """How to get at a value in further forward passes: as the output of the outermost call that gives it."""
-    sizes = {"channels": value.shape[value.channel], "size": value.grid, "batch": value.batch or 0}
+    sizes: Dict[str, Any] = {"channels": value.shape[value.channel], "size": value.grid, "batch": value.batch or 0}
     sizes.update(channel=value.channel, extra=value.extra)
     found = [(i, path) for i, call in enumerate(read.calls) for path, made in call.outputs if made == value.index]
     if not found:
         call = read.calls[value.call]
-        place = {"name": call.name, "call": call.number, "calls": _times(read, call.name)}
+        place: Dict[str, Any] = {"name": call.name, "call": call.number, "calls": _times(read, call.name)}
         return Tap(**sizes, **place, function=value.function, result=value.number)
     innermost = min(found, key=lambda entry: read.calls[entry[0]].left)[0]
     around = set(read.inside(innermost))
@@ -250,13 +250,14 @@ class _Watch(TorchFunctionMode):
         output = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
         place = self._open[-1] if self._open else ("", 0)
-        if not any((tap.name, tap.call, tap.function) == (*place, name) for tap in self._functions):
+        key = (*place, name)
+        if not any((tap.name, tap.call, tap.function) == key for tap in self._functions):
             return output
         for tensor in output if isinstance(output, (tuple, list)) else [output]:
             if isinstance(tensor, torch.Tensor):
-                number = self._made[(*place, name)] = self._made.get((*place, name), -1) + 1
+                number = self._made[key] = self._made.get(key, -1) + 1
                 for tap in self._functions:
-                    if (tap.name, tap.call, tap.function, tap.result) == (*place, name, number):
+                    if (tap.name, tap.call, tap.function, tap.result) == (*key, number):
                         self._keep(tap, tensor)
         return output
 

@@ -18,9 +18,10 @@ from naslib_gennas.networks.staged import StagedNetwork
 RELUS = ("relu", "relu_", "leaky_relu", "leaky_relu_")
 MODULES = (nn.ReLU, nn.LeakyReLU)
 # Other activations; each may also work in place, with an underscore behind its name.
-OTHERS = ("relu6", "hardtanh", "silu", "gelu", "hardswish", "prelu", "rrelu", "elu", "selu", "celu", "mish", "softplus")
-OTHERS += ("tanh", "sigmoid", "hardsigmoid", "logsigmoid", "softsign", "tanhshrink", "hardshrink", "softshrink")
-OTHERS += ("threshold", "clamp", "clamp_min")
+OTHERS = frozenset(
+    "relu6 hardtanh silu gelu hardswish prelu rrelu elu selu celu mish softplus tanh sigmoid hardsigmoid logsigmoid "
+    "softsign tanhshrink hardshrink softshrink threshold clamp clamp_min".split()
+)
 
 
 def visit(network: StagedNetwork, inputs: torch.Tensor, see: Callable[[torch.Tensor], None]) -> None:

@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.networks.calls import Inputs as Tensors
 from naslib_gennas.networks.calls import changed as change
 from naslib_gennas.networks.calls import each as each_tensor
+from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.randomness import derive, generator, isolated
 from naslib_gennas.regression import checkpoint, tasks
 from naslib_gennas.regression.flat_sgd import FlatSGD
@@ -93,8 +93,8 @@ def regress(
 
     Args:
         network: it is used up: trained, moved to `device`, in the profile's dtype.
-        inputs: (images, 3, height, width), the clean batch; or what a network of the user's own takes, of which floating
-            numbers get the task's noise.
+        inputs: (images, 3, height, width), the clean batch; or what a network of the user's own takes, of which
+            floating numbers get the task's noise.
         task: a task of kind "cnn"; it is fitted to the network's number of stages.
         profile: steps, size of the targets, dtype.
         seed: of the heads' initialisation, the targets and the noise; the global generators stay as they were.

@@ -135,9 +135,9 @@ def resize(inputs: torch.Tensor, channels: int, size: Size, generator: torch.Gen
     """The input images resized to `size` (nearest), scaled over the batch to [-1, 1], their colours drawn at random.
 
     Args:
-        inputs: (images, 3, height, width); in one dimension its columns are the time, its rows what colours are else. Any
-            other input is shown in the dimensions that the maps have: axes are added in front of its own, or its first
-            ones count as channels.
+        inputs: (images, 3, height, width); in one dimension its columns are the time, its rows what colours are else.
+            Any other input is shown in the dimensions that the maps have: axes are added in front of its own, or its
+            first ones count as channels.
     """
     pictures = inputs.detach().float().cpu()
     pictures = pictures[:, None] if pictures.dim() < 3 else pictures

@@ -41,8 +41,8 @@ class Examination:
         inputs: what it is, in words.
         resolution: of images whose size is free; None for any other batch.
         parameters: how many numbers all parameters hold.
-        reached: the share of the backbone's parameters that a gradient from the stages reaches; the backbone is all that
-            the network uses, without the head.
+        reached: the share of the backbone's parameters that a gradient from the stages reaches; the backbone is all
+            that the network uses, without the head.
         reachable: the names of those.
         head: the share of all parameters in the head: what works when there are no maps any more, such as a classifier;
             and the names of its modules.
@@ -142,8 +142,6 @@ def _taken(
     """The batch that the network takes, what it is, the network's forward pass on it, and what was assumed."""
     own = network_inputs.given(inputs, proxy)
     if own is not None:
-        if resolution is not None:
-            raise InputError("resolution goes with images made here; a batch of your own has its size")
         read = _read(network, own, device)
         if read.error is not None and not _all_named(read, names):
             size = network_inputs.size_of(own.tensors)
@@ -165,12 +163,12 @@ def _taken(
         return _raised(network, batch, what, side, read, device)
     first, reason = failed[0] if failed else ("images", "")
     tried = f"; {len(failed) - 1} other sizes fail, too" if len(failed) > 1 else ""
+    if resolution is not None:
+        advice = "leave resolution out to let one be found, or give what it takes as inputs=, such as a tensor"
+        raise InputError(f"the network cannot take {first} images ({reason}); {advice}")
     raise InputError(
-        f"the network cannot take {first} images ({reason}){tried}; give what it takes as inputs=, a tensor, "
-        "a tuple or dict of tensors, or a shape "
-        "such as (3, 224, 224), or name stages that come before what fails"
-        if len(failed) > 1 or resolution is None
-        else f"the network cannot take {first} images ({reason}); leave resolution out to let one be found"
+        f"the network cannot take {first} images ({reason}){tried}; give what it takes as inputs=, a tensor, a tuple "
+        "or dict of tensors, or a shape such as (3, 224, 224), or name stages that come before what fails"
     )
 
 
@@ -374,9 +372,7 @@ def _shares(
     if unused and read.elements(unused) > 0.01 * plain.parameters:
         share = read.elements(unused) / plain.parameters
         where = "after the last stage and not scored" if read.error is not None else "not used in evaluation"
-        plain.notes.append(
-            f"{share:.0%} of all parameters are {where}: {', '.join(_modules(read.names(unused)))}"
-        )
+        plain.notes.append(f"{share:.0%} of all parameters are {where}: {', '.join(_modules(read.names(unused)))}")
     missing = [name for name in backbone if name not in found]
     if plain.reached < WARN:
         why = "works on maps of one pixel" if lost and set(missing) & set(read.names(lost)) else "gets no gradient"
@@ -408,8 +404,9 @@ def _cost(network: TappedNetwork, small: calls.Inputs, batch: Batch) -> Tuple[fl
     for _ in range(2):  # the first of a process does more than the others
         start = time.perf_counter()
         with torch.enable_grad():
-            maps = network(small)
-            sum(m.float().pow(2).mean() for m in maps).backward()  # type: ignore[union-attr]
+            loss = sum(m.float().pow(2).mean() for m in network(small))
+            if isinstance(loss, torch.Tensor) and loss.requires_grad:
+                loss.backward()
         seconds = min(seconds, time.perf_counter() - start)
         if seconds > 1:
             break

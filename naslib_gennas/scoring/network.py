@@ -15,7 +15,7 @@ from naslib_gennas import proxies
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks import sources
 from naslib_gennas.networks.initialise import initialise as draw_weights
-from naslib_gennas.networks.tapped import Tap, TapMissing, TappedNetwork  # noqa: F401
+from naslib_gennas.networks.tapped import Tap, TapMissing
 from naslib_gennas.proxies.measure import conditions, measure
 from naslib_gennas.proxies.proxy import Proxy, Score
 from naslib_gennas.randomness import derive, isolated
@@ -142,7 +142,7 @@ def score_network(
     Raises:
         InputError: the network cannot be scored so; the message says what is the matter, and what would be right.
     """
-    chosen, size, place = _settings(proxy, profile, resolution, count, seed, device)
+    chosen, size, place = _settings(proxy, profile, resolution, count, seed, device, inputs)
     with conditions(), isolated(derive(seed, "network")):
         own = _module(module)
         check_names(own, stages)
@@ -188,7 +188,7 @@ def describe_network(
     Raises:
         InputError: the network cannot be scored.
     """
-    chosen, size, place = _settings(proxy, profile, resolution, count, 0, "cpu")
+    chosen, size, place = _settings(proxy, profile, resolution, count, 0, "cpu", inputs)
     with conditions(), isolated(derive(0, "network")):
         own = _module(module)
         check_names(own, stages)
@@ -213,13 +213,15 @@ def describe_network(
 
 
 def _settings(
-    proxy: Any, profile: Any, resolution: Any, count: Any, seed: Any, device: Any
+    proxy: Any, profile: Any, resolution: Any, count: Any, seed: Any, device: Any, inputs: Any
 ) -> Tuple[Proxy, Optional[int], torch.device]:
     for name, value, least in (("count", count, 1), ("seed", seed, 0)):
         if type(value) is not int or value < least or value >= 2**63:
             raise InputError(f"{name} is {value!r}; it takes a whole number from {least} up")
     if resolution is not None and (type(resolution) is not int or not 8 <= resolution <= 2048):
         raise InputError(f"resolution is {resolution!r}; it takes a whole number from 8 to 2048")
+    if resolution is not None and inputs is not None and not isinstance(inputs, str):
+        raise InputError("resolution goes with images made here; inputs of your own have a size")
     place = check_device(device)
     # `fast` is made for the shrunken networks of search spaces: in a deep network running averages lag too far behind.
     usual = "paper" if isinstance(proxy, str) and proxy.startswith("gennas-") else None
@@ -316,7 +318,7 @@ def _without_sync(module: nn.Module) -> nn.Module:
                 child.num_features, child.eps, child.momentum, child.affine, child.track_running_stats
             )
             plain.load_state_dict(child.state_dict())
-            plain._check_input_dim = lambda _: None  # type: ignore[method-assign]  # of any number of dimensions
+            plain._check_input_dim = lambda _: None  # of any number of dimensions
             plain.train(child.training)
             if not name:
                 return plain
@@ -340,8 +342,8 @@ def _measured(
         if "class scores" not in str(error):
             raise InputError(f"proxy '{proxy.name}' cannot score this network: {_line(error)}") from None
         raise InputError(
-            f"proxy '{proxy.name}' needs class scores (images, classes), which the network does not give; gennas proxies, "
-            "zen, meco, naswot and swap need none"
+            f"proxy '{proxy.name}' needs class scores (images, classes), which the network does not give; gennas "
+            "proxies, zen, meco, naswot and swap need none"
         ) from None
     except torch.linalg.LinAlgError as error:
         return Score(-math.inf, "diverged", f"the measure has numbers that are not finite: {_line(error)}")

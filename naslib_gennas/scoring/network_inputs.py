@@ -123,8 +123,8 @@ def made(
         return
     if inputs is None and isinstance(first, nn.Conv3d) and not resolution:
         for side in SIDES:
-            shape = (first.in_channels, side, side, side)
-            yield _of_shape(shape, name, count), "noise, " + "x".join(map(str, shape)), None
+            sides = (first.in_channels, side, side, side)
+            yield _of_shape(sides, name, count), "noise, " + "x".join(map(str, sides)), None
     channels = first.in_channels if isinstance(first, nn.Conv2d) else 3
     tried = set()
     for number in (channels, 3, 1):

@@ -55,8 +55,8 @@ def rank_networks(
 ) -> List[Row]:
     """Score networks under the same settings, the best first.
 
-    All are scored with the same number of stages, the largest that every one of them has, and on images of one size, the
-    least that suits them all. Weights of networks that are given by name are drawn anew for every seed.
+    All are scored with the same number of stages, the largest that every one of them has, and on images of one size,
+    the least that suits them all. Weights of networks that are given by name are drawn anew for every seed.
 
     Args:
         networks: see `score_network`.
@@ -73,9 +73,7 @@ def rank_networks(
     looked = {key: value for key, value in scoring.items() if key in ("proxy", "inputs", "profile")}
     found: Dict[str, Description] = {}
     for name, network in zip(names, networks):
-        found[name] = _named(
-            name, describe_network, _made(network, seed), count=count, resolution=resolution, **looked
-        )
+        found[name] = _named(name, describe_network, _made(network, seed), count=count, resolution=resolution, **looked)
     fewest = max(1, min(len(described.stages) for described in found.values()))
     sides = [described.resolution for described in found.values() if described.resolution]
     common = resolution or (max(sides) if sides else None)
@@ -85,9 +83,7 @@ def rank_networks(
             progress(name)
         side = common if found[name].resolution else None
         results = [
-            _named(
-                name, score_network, _made(network, one), count=fewest, seed=one, resolution=side, **scoring
-            )
+            _named(name, score_network, _made(network, one), count=fewest, seed=one, resolution=side, **scoring)
             for one in range(seed, seed + seeds)
         ]
         rows.append(_row(name, found[name], results))
