@@ -11,8 +11,10 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from naslib_gennas.networks import calls
+from naslib_gennas.errors import InputError
+from naslib_gennas.networks import calls, named, stages
 from naslib_gennas.networks.calls import Calls, Inputs, Value
+from naslib_gennas.networks.named import StageName
 from naslib_gennas.networks.staged import StagedNetwork
 
 #: Training passes that look for parameters.
@@ -260,6 +262,35 @@ class _Watch(TorchFunctionMode):
                     if (tap.name, tap.call, tap.function, tap.result) == (*key, number):
                         self._keep(tap, tensor)
         return output
+
+
+def tap(
+    module: nn.Module, inputs: Inputs, names: Optional[Sequence[StageName]] = None, count: int = 3
+) -> TappedNetwork:
+    """A module with the stages of these names, or with those that are found.
+
+    Args:
+        module: it is run once, in evaluation mode.
+        inputs: a small batch.
+        names: see `named.StageName`; None: found by `stages.find`.
+        count: how many to find at the most.
+
+    Raises:
+        InputError: an unknown name, a network that cannot take the inputs, or one without feature maps.
+    """
+    named.check(module, names)
+    read = calls.read(module.eval(), inputs)
+    if read.error is not None and not named.all_computed(read, names):
+        size = " and ".join("x".join(map(str, tensor.shape)) for tensor in calls.each(inputs))
+        line = " ".join(str(read.error).split())[:200]
+        raise InputError(f"the network cannot take inputs of {size} ({line})")
+    if names is not None:
+        ends = [read.values[named.value(read, name)] for name in names]
+    else:
+        ends = list(stages.find(read, count).ends)
+    if not ends:
+        raise InputError("no part of the network gives a feature map (images, channels, height, width)")
+    return TappedNetwork(module, [tap_of(end, read) for end in ends])
 
 
 def reached_by(network: TappedNetwork, inputs: Inputs, wanted: Sequence[str]) -> Dict[str, int]:

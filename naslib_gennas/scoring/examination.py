@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from naslib_gennas.errors import InputError, suggest
-from naslib_gennas.networks import calls, stages, tapped
+from naslib_gennas.errors import InputError
+from naslib_gennas.networks import calls, named, stages, tapped
 from naslib_gennas.networks.calls import Calls
+from naslib_gennas.networks.named import StageName
 from naslib_gennas.networks.tapped import NotFinite, Tap, TapMissing, TappedNetwork, tap_of
 from naslib_gennas.proxies.proxy import Proxy
 from naslib_gennas.regression.batches import Batch
@@ -27,8 +27,6 @@ FEW = 3
 WARN, REFUSE = 0.9, 0.5
 # A network whose last maps are of one pixel at this size is made for larger images.
 LARGEST = 256
-
-StageName = Union[str, Tuple[str, int]]
 
 
 @dataclass
@@ -143,14 +141,14 @@ def _taken(
     own = network_inputs.given(inputs, proxy)
     if own is not None:
         read = _read(network, own, device)
-        if read.error is not None and not _all_named(read, names):
+        if read.error is not None and not named.all_computed(read, names):
             size = network_inputs.size_of(own.tensors)
             raise InputError(f"the network cannot take the inputs given, {size} ({_line(read.error)})")
         return own, f"given, {network_inputs.size_of(own.tensors)}", None, read, []
     failed: List[Tuple[str, str]] = []
     for batch, what, side in network_inputs.made(network, inputs, proxy, resolution):
         read = _read(network, batch, device)
-        if read.error is not None and not _all_named(read, names):
+        if read.error is not None and not named.all_computed(read, names):
             failed.append((network_inputs.size_of(batch.tensors), _line(read.error)))
             continue
         size = f"{network_inputs.size_of(batch.tensors)} ({what})"
@@ -236,7 +234,7 @@ def _stages(
     """The values at the ends of stages, and the parameters of the head and those that are not used."""
     found = stages.find(read, count, tuple(skipped))
     if names is not None:
-        return [_named(read, name) for name in names], found.head, found.unused
+        return [named.value(read, name) for name in names], found.head, found.unused
     if not found.ends:
         raise InputError(
             "no part of the network gives a feature map (images, channels, height, width), or tokens or a sequence; "
@@ -245,68 +243,6 @@ def _stages(
             else "every stage of the network is skipped in training at times; name one that is always computed"
         )
     return [value.index for value in found.ends], found.head, found.unused
-
-
-def _known(read: Calls) -> Dict[str, int]:
-    """How often each module is called."""
-    times: Dict[str, int] = {}
-    for call in read.calls:
-        if call.name:
-            times[call.name] = times.get(call.name, 0) + 1
-    return times
-
-
-def check_names(module: nn.Module, names: Any) -> None:
-    """Refuse names of stages that the module cannot have."""
-    if names is None:
-        return
-    known = [name for name, _ in module.named_modules() if name]
-    example = known[-1] if known else "conv1"
-    if isinstance(names, str) or not isinstance(names, (list, tuple)) or not names:
-        raise InputError(f"stages is {names!r}; it takes a list of names of submodules, such as ['{example}']")
-    for name in names:
-        plain, _ = _split(name)
-        if plain not in known:
-            nearest = difflib.get_close_matches(str(plain), known, 8, 0.0) or known[:8]
-            raise InputError(f"the network has no submodule '{plain}'{suggest(str(plain), nearest)}")
-    if len(set(names)) < len(names):
-        raise InputError("stages names a submodule twice")
-
-
-def _split(name: StageName) -> Tuple[str, Optional[int]]:
-    """``act#3`` or ("act", 2): the third call of `act`."""
-    if isinstance(name, tuple) and len(name) == 2 and isinstance(name[1], int):
-        return name
-    text, _, number = str(name).partition("#")
-    return text, int(number) - 1 if number.isdecimal() and number.isascii() else None
-
-
-def _all_named(read: Calls, names: Any) -> bool:
-    """Whether the pass came by all stages that the user names, before it ended."""
-    if names is None:
-        return False
-    ended = {(call.name, call.number) for call in read.calls if call.outputs}
-    return all((plain, number or 0) in ended for plain, number in map(_split, names))
-
-
-def _named(read: Calls, name: StageName) -> int:
-    plain, number = _split(name)
-    times = _known(read).get(plain, 0)
-    if not times:
-        raise InputError(f"stage '{plain}' is not used when the network sees its input")
-    if number is None and times > 1:
-        raise InputError(f"stage '{plain}' is called {times} times; say which: '{plain}#1' to '{plain}#{times}'")
-    if number is not None and not 0 <= number < times:
-        raise InputError(f"stage '{plain}' is called {times} times; there is no call {number + 1}")
-    call = next(call for call in read.calls if (call.name, call.number) == (plain, number or 0))
-    maps = [index for path, index in call.outputs if not path and read.values[index].size]
-    if not maps:
-        inner = [path for path, index in call.outputs if read.values[index].size > 1]
-        what = "gives a tuple" if inner or len(call.outputs) > 1 else "gives no map (images, channels, height, width)"
-        inside = [c.name for c in read.calls if c.name.startswith(f"{plain}.") and c.outputs and not c.outputs[0][0]]
-        hint = f"; name a module inside of it, such as '{inside[-1]}'" if inner and inside else ""
-        raise InputError(f"stage '{plain}' {what}{hint}")
-    return maps[0]
 
 
 def staged(
@@ -358,7 +294,7 @@ def _parts(make: Callable[[], nn.Module], small: calls.Inputs) -> str:
 
 
 def _shares(
-    plain: Examination, read: Calls, found: Dict[str, int], head: int, unused: int, lost: int, named: bool
+    plain: Examination, read: Calls, found: Dict[str, int], head: int, unused: int, lost: int, by_name: bool
 ) -> None:
     """What of the parameters is reached, and what is said of the rest."""
     every = (1 << len(read.parameters)) - 1
@@ -380,7 +316,7 @@ def _shares(
             f"the stages reach {plain.reached:.0%} of the backbone's parameters; {', '.join(_modules(missing))} {why}"
         )
         advice = "score it at a larger resolution" if lost else "name stages that come after it"
-        if plain.reached < REFUSE and not named:
+        if plain.reached < REFUSE and not by_name:
             raise InputError(f"{text}, so that the score would say little of the network; {advice}")
         plain.notes.append(text)
 

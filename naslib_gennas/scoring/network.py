@@ -13,15 +13,16 @@ from torch import nn
 
 from naslib_gennas import proxies
 from naslib_gennas.errors import InputError
-from naslib_gennas.networks import sources
+from naslib_gennas.networks import named, sources
 from naslib_gennas.networks.initialise import initialise as draw_weights
+from naslib_gennas.networks.named import StageName
 from naslib_gennas.networks.tapped import Tap, TapMissing
 from naslib_gennas.proxies.measure import conditions, measure
 from naslib_gennas.proxies.proxy import Proxy, Score
 from naslib_gennas.randomness import derive, isolated
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.scoring.devices import check_device
-from naslib_gennas.scoring.examination import WARN, Examination, StageName, check_names, examine, fresh, staged
+from naslib_gennas.scoring.examination import WARN, Examination, examine, fresh, staged
 
 #: A network, something that makes one, or where one comes from: ``timm:resnet50``, ``FILE.py:function``, ...
 Network = Union[nn.Module, Callable[[], nn.Module], str]
@@ -145,7 +146,7 @@ def score_network(
     chosen, size, place = _settings(proxy, profile, resolution, count, seed, device, inputs)
     with conditions(), isolated(derive(seed, "network")):
         own = _module(module)
-        check_names(own, stages)
+        named.check(own, stages)
         make = _maker(own, initialise, seed)
         skipped: List[Tap] = []
         for _ in range(20):
@@ -191,7 +192,7 @@ def describe_network(
     chosen, size, place = _settings(proxy, profile, resolution, count, 0, "cpu", inputs)
     with conditions(), isolated(derive(0, "network")):
         own = _module(module)
-        check_names(own, stages)
+        named.check(own, stages)
         found = examine(_maker(own, "as is", 0), chosen, inputs, stages, count, size, place)
     settings = chosen.profile
     # A record costs about a third of a step, which goes backwards, too.

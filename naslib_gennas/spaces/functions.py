@@ -18,6 +18,7 @@ from torch import nn
 
 from naslib_gennas import user_code
 from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.networks import tapped
 from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.randomness import isolated
@@ -362,10 +363,7 @@ def _drawn(network: nn.Module, inputs: torch.Tensor) -> nn.Module:
 def _staged(network: nn.Module, stages: Sequence[str], size: Sequence[int]) -> StagedNetwork:
     if isinstance(network, StagedNetwork):
         return network
-    from naslib_gennas.scoring.network import TappedNetwork, _named, find_stages
-
-    batch = torch.zeros(2, *size)
-    return TappedNetwork(network, _named(network, batch, stages) if stages else find_stages(network, batch))
+    return tapped.tap(network, torch.randn(3, *size, generator=torch.Generator().manual_seed(0)), stages or None)
 
 
 def _not_allowed(error: BaseException) -> bool:
