@@ -104,7 +104,7 @@ def test_a_recurrent_cell_is_as_good_as_the_worst_of_its_three_trainings():
     losses = plus.details["regressions"]
     assert losses[0] == -naslib_gennas.score(space, arch, "gennas-nlp-search", profile=profile).score
     assert len(set(losses)) == 3 and plus.score == -max(losses)
-    assert proxies.get("gennas-plus", profile).batch("rnn").shape == (profile.sequences, 0)
+    assert proxies.get("gennas-plus", profile).batch("rnn").tensor.shape == (profile.sequences, 0)
     # A report says how many sequences there were, not images.
     compared = comparison.compare(space, ["gennas-plus"], 1, profile=profile, workers=1, truth=None)
     assert compared.columns[0].settings["images"] == profile.sequences != profile.images
