@@ -15,6 +15,7 @@ ROOMS = (
     "randomness",
     "reading",
     "identity",
+    "reading",
     "user_code",
     "files",
     "pickles",
