@@ -249,8 +249,10 @@ class _Run:
 
     def go(self, evaluations: Optional[int], budget: Optional[float]) -> Iterator[Tuple[Step, Step]]:
         """Take over what the journal has, then evaluate up to the budget; gives each new step and the best so far."""
+        spent = False  # an earlier run had more time than this one
         for entry in self.journal.saved[:evaluations]:
-            if budget is not None and entry["wall"] > budget:
+            spent = budget is not None and entry["wall"] > budget
+            if spent:
                 break
             self._step(self.searcher.replay(entry["individual"]), wall=entry["wall"], **entry["record"])
         before, started = (self.steps[-1].wall if self.steps else 0.0), time.perf_counter()
@@ -261,7 +263,7 @@ class _Run:
             return before + time.perf_counter() - started
 
         def candidates() -> Iterator[Any]:
-            while self.searcher.asked < (evaluations or math.inf) and elapsed() < (budget or math.inf):
+            while not spent and self.searcher.asked < (evaluations or math.inf) and elapsed() < (budget or math.inf):
                 asked.append(self.searcher.ask())
                 yield asked[-1].genome
 

@@ -162,8 +162,10 @@ class _Search:
         journal = Journal(self.store, "search-task", self.scorer, {**study, "method": method})
         limit = USUAL_EVALUATIONS if evaluations is None and budget is None else evaluations or math.inf
         trials: List[Trial] = []
+        spent = False  # an earlier run had more time than this one
         for entry in journal.saved:
-            if len(trials) >= limit or (budget is not None and entry["wall"] > budget):
+            spent = budget is not None and entry["wall"] > budget
+            if len(trials) >= limit or spent:
                 break
             individual = searcher.replay(entry["individual"])
             trials.append(_trial(individual, entry["scored"], entry["stopped"], entry["seconds"], entry["wall"]))
@@ -178,7 +180,7 @@ class _Search:
         under_way: List[Tuple[_Attempt, int]] = []
 
         def pairs() -> Iterator[Tuple[Any, Proxy]]:
-            while searcher.asked < limit and elapsed() < (budget or math.inf):
+            while not spent and searcher.asked < limit and elapsed() < (budget or math.inf):
                 attempt = _Attempt(searcher.ask(), len(self.archs))
                 proxy = self.proxy(attempt.individual.genome)
                 for place, arch in enumerate(self.archs):
