@@ -7,7 +7,6 @@ So searches can use them; `gennas compare` aggregates over its own sample instea
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
@@ -36,7 +35,7 @@ def from_aggregate(combined: Aggregate, profile: Optional[Profile]) -> Proxy:
     parts = [get(part, profile) for part in combined.parts]
     kinds = tuple(kind for kind in parts[0].kinds if all(kind in part.kinds for part in parts))
     settings = {
-        "parts": [[part.name, dict(part.settings), asdict(part.profile), part.images, part.inputs] for part in parts],
+        "parts": [[part.name, dict(part.settings), part.profile.plain(), part.images, part.inputs] for part in parts],
         "reference": REFERENCE,
     }
 

@@ -84,7 +84,7 @@ def _fitted(space: SearchSpace[Any], known: Labels, batch: Batch, seed: int, pro
     settings = {
         "space": spaces.identity(space),
         "labels": sorted(zip(known.archs, known.values)),
-        "profile": {key: value for key, value in dataclasses.asdict(profile).items() if key != "name"},
+        "profile": profile.identity(),
         "inputs": batch.identity,
         "images": len(batch),
         "device": device.type,

@@ -7,7 +7,6 @@ but for the number of steps, which a CPU can afford; `steps` of a profile sets i
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import math
 from dataclasses import dataclass
@@ -70,7 +69,7 @@ def trained(space: str, profile: Profile, inputs: torch.Tensor, seed: int) -> Tr
     """
     settings = {
         "space": space,
-        "profile": {key: value for key, value in dataclasses.asdict(profile).items() if key != "name"},
+        "profile": profile.identity(),
         "inputs": hashlib.sha256(inputs.detach().cpu().contiguous().numpy().tobytes()).hexdigest(),
         "seed": seed,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Optional, Union
+from typing import Any, Dict, Mapping, Optional, Union
 
 from naslib_gennas import reading
 from naslib_gennas.errors import InputError, suggest
@@ -129,6 +129,14 @@ class Profile:
             return self.steps
         wanted = max(LEAST_STEPS, round(self.steps_per_norm * norm_depth)) * (1.5 if noisy else 1.0)
         return min(self.steps, round(wanted))
+
+    def plain(self) -> Dict[str, Any]:
+        """The profile as plain data, every field of it."""
+        return dataclasses.asdict(self)
+
+    def identity(self) -> Dict[str, Any]:
+        """What of it decides a score: every field but its name."""
+        return {key: value for key, value in self.plain().items() if key != "name"}
 
     def replace(self, **changes: Any) -> Profile:
         """This profile with some fields changed, e.g. ``PAPER.replace(name="short", steps=50)``."""

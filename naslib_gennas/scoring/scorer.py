@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from concurrent.futures import Executor
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Dict, Generator, Iterable, Iterator, Mapping, Optional, Tuple, Union
 
@@ -219,7 +218,7 @@ class Scorer:
         return {
             "space": self.space.name,
             "proxy": self.proxy.name,
-            "profile": asdict(self.proxy.profile),
+            "profile": self.proxy.profile.plain(),
             "inputs": self.batch.name,
             "seed": self.seed,
         }
@@ -231,7 +230,7 @@ class Scorer:
             space, proxy = self.space, self.proxy
             settings = {
                 "settings": proxy.settings,
-                "profile": {name: value for name, value in asdict(proxy.profile).items() if name != "name"},
+                "profile": proxy.profile.identity(),
                 "images": len(self.batch),
                 "device": device_of(self.place.device).type,
                 "space": spaces.identity(space),

@@ -306,14 +306,14 @@ def _score(
 ) -> Column:
     """All scores of one proxy; one that cannot score the space is a column that says why."""
     settings = {
-        "profile": {key: value for key, value in dataclasses.asdict(chosen.profile).items() if value is not None},
+        "profile": {key: value for key, value in chosen.profile.plain().items() if value is not None},
         "images": chosen.count(space.kind),
-        "inputs": batches.SYNTHETIC if space.kind == "rnn" else inputs or chosen.inputs,
         **chosen.settings,
     }
     records: Dict[int, Record] = {}
     try:
         scorer = place.at(space=space, proxy=chosen, inputs=inputs)
+        settings["inputs"] = scorer.batch.name
         for record in scorer.many(sample):
             records[record.index] = record
             progress(name, len(records), len(sample))
