@@ -93,7 +93,7 @@ def examine(
         InputError: the network cannot be scored; the message says what to do.
     """
     network = make().to(device).eval()
-    batch, what, side, read, notes = _taken(network, proxy, inputs, resolution, names, device)
+    batch, what, side, read, notes = _taken(make, network, proxy, inputs, resolution, names, device)
     parameters = sum(size for _, size in read.parameters)
     plain = Examination((), batch, what, parameters, side, notes=notes)
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
@@ -102,7 +102,7 @@ def examine(
             return plain
     small = _small(network, batch, device)
     skipped: Set[int] = set()
-    lost = _lost(network, read, small) if names is None or proxy else 0
+    lost = _lost(make, read, small)
     while True:
         chosen, head, unused = _stages(read, names, count, skipped, excluded)
         backbone = (1 << len(read.parameters)) - 1 & ~(head & ~lost) & ~unused
@@ -135,30 +135,44 @@ def examine(
 
 
 def _taken(
-    network: nn.Module, proxy: Proxy, inputs: Any, resolution: Optional[int], names: Any, device: torch.device
+    make: Callable[[], nn.Module],
+    network: nn.Module,
+    proxy: Proxy,
+    inputs: Any,
+    resolution: Optional[int],
+    names: Any,
+    device: torch.device,
 ) -> Tuple[Batch, str, Optional[int], Calls, List[str]]:
     """The batch that the network takes, what it is, the network's forward pass on it, and what was assumed."""
     own = network_inputs.given(inputs, proxy)
     if own is not None:
-        read = _read(network, own, device)
+        read = _read(make, own, device)
         if read.error is not None and not named.all_computed(read, names):
             size = network_inputs.size_of(own.tensors)
             raise InputError(f"the network cannot take the inputs given, {size} ({_line(read.error)})")
         return own, f"given, {network_inputs.size_of(own.tensors)}", None, read, []
     failed: List[Tuple[str, str]] = []
+    small: Optional[Tuple[Batch, str, Calls]] = None  # one that the network takes, but not as a whole
     for batch, what, side in network_inputs.made(network, inputs, proxy, resolution):
-        read = _read(network, batch, device)
+        read = _read(make, batch, device)
         if read.error is not None and not named.all_computed(read, names):
             failed.append((network_inputs.size_of(batch.tensors), _line(read.error)))
             continue
+        free = inputs is None and resolution is None and names is None
+        if free and side is None and _lost(make, read, _small(network, batch, device)):
+            small = small or (batch, what, read)
+            continue
         size = f"{network_inputs.size_of(batch.tensors)} ({what})"
+        notes = [] if inputs is not None or side is not None else [f"scored on {size}"]
         if failed:
             notes = [f"scored on {size}: the network cannot take {failed[0][0]} ({failed[0][1][:80]})"]
-            return batch, what, side, read, notes
         if side is None or resolution or names is not None:
-            assumed = [] if inputs is not None or side is not None else [f"scored on {size}"]
-            return batch, what, side, read, assumed
-        return _raised(network, batch, what, side, read, device)
+            return batch, what, side, read, notes
+        batch, what, side, read, more = _raised(make, batch, what, side, read, device)
+        return batch, what, side, read, notes + more
+    if small is not None:
+        batch, what, read = small
+        return batch, what, None, read, [f"scored on {network_inputs.size_of(batch.tensors)} ({what})"]
     first, reason = failed[0] if failed else ("images", "")
     tried = f"; {len(failed) - 1} other sizes fail, too" if len(failed) > 1 else ""
     if resolution is not None:
@@ -171,16 +185,16 @@ def _taken(
 
 
 def _raised(
-    network: nn.Module, batch: Batch, what: str, side: int, read: Calls, device: torch.device
+    make: Callable[[], nn.Module], batch: Batch, what: str, side: int, read: Calls, device: torch.device
 ) -> Tuple[Batch, str, Optional[int], Calls, List[str]]:
     """The least resolution at which no layer works on maps of one pixel that are larger in larger images."""
     start = side
     while side < LARGEST:
-        if not _lost(network, read, _small(network, batch, device)):
+        if not _lost(make, read, _small(make(), batch, device)):
             break
         following = network_inputs.next_size(side)
         larger = _resized(batch, following)
-        further = _read(network, larger, device)
+        further = _read(make, larger, device)
         if further.error is not None:
             break
         batch, read, side = larger, further, following
@@ -199,7 +213,8 @@ def _resized(batch: Batch, side: int) -> Batch:
         return batches.given(nn.functional.interpolate(batch.tensor, (side, side), mode="bilinear"))
 
 
-def _read(network: nn.Module, batch: Batch, device: torch.device) -> Calls:
+def _read(make: Callable[[], nn.Module], batch: Batch, device: torch.device) -> Calls:
+    network = make().to(device).eval()  # fresh: some networks keep what the size of an input has made them
     return calls.read(network, _small(network, batch, device))
 
 
@@ -208,12 +223,12 @@ def _small(network: nn.Module, batch: Batch, device: torch.device) -> calls.Inpu
     return network_inputs.as_floats_of(network, network_inputs.few(batch.to(device).tensors, FEW))
 
 
-def _lost(network: nn.Module, read: Calls, small: calls.Inputs) -> int:
+def _lost(make: Callable[[], nn.Module], read: Calls, small: calls.Inputs) -> int:
     """The parameters that work on maps of one pixel here, and on larger maps in images of twice the size."""
     twice = network_inputs.larger(small)
     if twice is None:
         return 0
-    more = calls.read(network, twice)
+    more = calls.read(make().to(calls.each(small)[0].device).eval(), twice)
     if more.error is not None:
         return 0
     lost = _mapped(more) & ~_mapped(read)
