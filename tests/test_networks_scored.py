@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import copy
+import json
 import math
 import multiprocessing
 import os
@@ -573,3 +574,22 @@ def test_networks_from_files_in_one_table(empty_folder):
 
 def test_the_package_describes_networks():
     assert naslib_gennas.describe_network is describe_network
+
+
+def test_the_command_scores_and_describes_networks(empty_folder):
+    from typer.testing import CliRunner
+
+    from naslib_gennas.cli.app import app
+
+    (empty_folder / "quick.yaml").write_text("steps: 3\nimages: 4\n")
+    (empty_folder / "mine.py").write_text(
+        "from torch import nn\n"
+        "def make():\n    return nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU())\n"
+    )
+    run = CliRunner().invoke
+    told = run(app, ["score", "mine.py:make", "--dry-run", "--json", "-"])
+    assert told.exit_code == 0 and json.loads(told.stdout)["networks"]["mine.py:make"]["reached"] == 1.0
+    scored = run(app, ["score", "mine.py:make", "mine.py:make", "--seeds", "2", "--profile", "quick.yaml"])
+    assert scored.exit_code == 0 and scored.stdout.count("mine.py:make") == 4 and "95% of 2 seeds" in scored.stdout
+    wrong = run(app, ["score", "mine.py:mak"])
+    assert wrong.exit_code == 2 and "it has make" in wrong.output and "Traceback" not in wrong.output

@@ -130,6 +130,8 @@ def examine(
     plain.flops, plain.step_seconds = cost
     if note:
         notes.append(note)
+    if names is None and len(tap_names) < count:
+        plain.notes.append(f"fewer stages than {count}: compare it with networks scored with count={len(tap_names)}")
     _shares(plain, read, found, head & ~lost, unused, lost, names is not None)
     return plain
 
