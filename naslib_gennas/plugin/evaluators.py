@@ -24,6 +24,7 @@ from naslib_gennas.plugin.benchmark import Benchmark
 from naslib_gennas.plugin.graph_space import NaslibSpace
 from naslib_gennas.plugin.measure import register
 from naslib_gennas.plugin.notations import Spec
+from naslib_gennas.plugin.scoring import TASKS
 from naslib_gennas.plugin.upstream import plain_json
 from naslib_gennas.randomness import derive, isolated
 
@@ -215,8 +216,11 @@ class _Query:
         started = clock()
         # Measures that draw numbers must draw the same ones in whatever order and process the architectures come.
         with isolated(derive(self.seed, str(spec))):
-            graph = self.space.graph(spec)
-            graph.parse()
+            if self.predictor.method_type in TASKS:  # ours need the architecture alone
+                graph = self.space.light_graph(spec)
+            else:
+                graph = self.space.graph(spec)
+                graph.parse()
             score = float(self.predictor.query(graph, dataloader=self.loader))
         del graph
         gc.collect()  # NASLib's graphs are full of cycles, and Python would let many of them pile up
