@@ -29,6 +29,7 @@ COMMANDS = (
     "search",
     "search-task",
     "export",
+    "export-scores",
     "spaces",
     "tasks",
     "store",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
 import sys
 import textwrap
@@ -146,3 +147,24 @@ def test_rivals_are_found_by_entry_point_and_unknown_ones_are_named() -> None:
     assert "naslib" in {entry.name for entry in registry.entry_points(comparison.RIVALS)}
     with pytest.raises(InputError, match="unknown rival 'nasli'; did you mean 'naslib'"):
         comparison.compare("nasbench201", ["params"], 2, truth=None, via="nasli")
+
+
+def test_scores_are_exported_as_naslib_publishes_its_own(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from naslib_gennas.cli import app
+
+    cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|"
+    (tmp_path / "table.csv").write_text(f"arch,accuracy\n{cell},91.5\n")
+    words = ["export-scores", "nasbench201", "--proxies", "params,naswot", "--format", "naslib", "--workers", "1"]
+    words += ["--truth", f"{tmp_path}/table.csv:accuracy", "--store", f"{tmp_path}/s.db", "--to", f"{tmp_path}/zc.json"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    content = json.loads((tmp_path / "zc.json").read_text())
+    ((spec, row),) = content["cifar10"].items()
+    assert spec == "(2, 1, 4, 0, 3, 2)" and row["val_accuracy"] == 91.5
+    assert row["params"]["score"] > 0 and set(row["naswot"]) == {"score", "time"}
+    refused = CliRunner().invoke(app, ["export-scores", "nds-darts", "--to", f"{tmp_path}/no.json"])
+    assert refused.exit_code == 2 and "NASLib has no notation of these architectures" in " ".join(
+        refused.output.split()
+    )
