@@ -584,7 +584,7 @@ def test_the_command_scores_and_describes_networks(empty_folder):
     (empty_folder / "quick.yaml").write_text("steps: 3\nimages: 4\n")
     (empty_folder / "mine.py").write_text(
         "from torch import nn\n"
-        "def make():\n    return nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU())\n"
+        "def make():\n    return nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 8, 3, 2, 1))\n"
     )
     run = CliRunner().invoke
     told = run(app, ["score", "mine.py:make", "--dry-run", "--json", "-"])

@@ -252,6 +252,11 @@ def _module(module: Any) -> nn.Module:
         wrapped = getattr(module, "_orig_mod", None)
     if isinstance(module, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
         raise InputError("a TorchScript module cannot be looked into; give the module that it was made from")
+    if type(module).__module__.startswith("torchvision.models.detection") and hasattr(module, "backbone"):
+        raise InputError(
+            f"a {type(module).__name__} wants targets in training and resizes its images itself; score its backbone: "
+            "score_network(module.backbone)"
+        )
     for name, part in module.named_modules():
         if ".quantized" in type(part).__module__:
             raise InputError(f"'{name}' is quantised and cannot be trained; give the network before quantisation")
