@@ -50,12 +50,17 @@ def code(*parts: Any) -> Dict[str, str]:
     versions: Set[str] = set()
     files: Dict[Path, str] = {}
     for part in _expanded(parts):
+        if isinstance(part, functools.partial):
+            found.append(f"{_plain(part.args)} {_plain(part.keywords)}")
+            continue
         source = _file(part)
+        if source is None or not _is_ours(source):
+            found.append(_enclosed(part))
         if source is None:
             found.append(_byte_code(part))
         elif _is_installed(source):
             versions.add(_version(getattr(part, "__module__", "").partition(".")[0]))
-        elif _HOME not in source.parents:
+        elif not _is_ours(source):
             _read(source, files, versions)
     texts = [*found, *(f"{path.name} {content}" for path, content in sorted(files.items())), *sorted(versions)]
     texts = [text for text in texts if text]
@@ -69,6 +74,7 @@ def _expanded(parts: Tuple[Any, ...]) -> Iterator[Any]:
         part = waiting.pop()
         if isinstance(part, functools.partial):
             waiting += [part.func, *part.args, *part.keywords.values()]
+            yield part
             continue
         if isinstance(part, types.MethodType):
             waiting += [part.__func__, type(part.__self__)]
@@ -84,6 +90,32 @@ def _expanded(parts: Tuple[Any, ...]) -> Iterator[Any]:
         else:
             waiting += [cell.cell_contents for cell in part.__closure__ or () if _filled(cell)]
             waiting += list(part.__defaults__ or ())
+
+
+def _enclosed(part: Any) -> str:
+    """The plain values that a function of the user's encloses, or has as defaults: they decide what it does."""
+    if not isinstance(part, types.FunctionType):
+        return ""
+    cells = [cell.cell_contents for cell in part.__closure__ or () if _filled(cell)]
+    values = [*cells, *(part.__defaults__ or ()), *sorted((part.__kwdefaults__ or {}).items())]
+    texts = [text for text in map(_plain, values) if text]
+    return f"{part.__qualname__} {texts}" if texts else ""
+
+
+def _plain(value: Any) -> str:
+    """A value that is made of numbers and texts alone, as a text; empty for any other."""
+    if isinstance(value, (bool, int, float, complex, str, bytes, type(None))):
+        return repr(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        parts = [_plain(item) for item in value]
+        return f"{type(value).__name__}{sorted(parts) if isinstance(value, (set, frozenset)) else parts}"
+    if isinstance(value, dict):
+        return str([(_plain(key), _plain(item)) for key, item in value.items()])
+    return ""
+
+
+def _is_ours(path: Path) -> bool:
+    return _HOME in path.parents
 
 
 def _filled(cell: Any) -> bool:
@@ -109,7 +141,7 @@ def _file(part: Any) -> Optional[Path]:
 
 
 def _is_installed(path: Path) -> bool:
-    return _HOME not in path.parents and any(home in path.parents for home in _INSTALLED)
+    return not _is_ours(path) and any(home in path.parents for home in _INSTALLED)
 
 
 def _version(package: str) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import inspect
 import itertools
 import sys
 import traceback
 import types
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Set, Tuple, Union, cast
+from typing import Any, Dict, Iterator, List, Tuple, Union, cast
 
 import cloudpickle
 
@@ -165,51 +164,6 @@ def at_line(error: BaseException, place: Path) -> str:
     return f", line {frames[-1].lineno}" if frames else ""
 
 
-# ------------------------------------------------------------------------------------------------------------- identity
-
-
-def digest(*objects: Any) -> str:
-    """A digest of code that is not installed: of objects, of what their files import, and of the values they enclose.
-
-    Args:
-        objects: functions, classes or anything else that is defined in Python.
-    """
-    found, parts = set(), []  # type: Set[Path], List[str]
-    for one in objects:
-        parts.append(_enclosed(one, found))
-    seen: Set[str] = set()
-    for one in objects:
-        for part in _own_classes(one):
-            _collect(sys.modules.get(part.__module__), found, seen)
-    parts += [f"{path.name} {_digest(path)}" for path in sorted(found)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _own_classes(one: Any) -> List[Any]:
-    one = _unwrapped(one)
-    return [*inspect.getmro(one)] if isinstance(one, type) else [one] if hasattr(one, "__module__") else [type(one)]
-
-
-def _unwrapped(one: Any) -> Any:
-    while hasattr(one, "func") and hasattr(one, "keywords"):  # functools.partial
-        one = one.func
-    return getattr(one, "__func__", one)
-
-
-def _collect(module: Any, found: Set[Path], seen: Set[str]) -> None:
-    """The files of a module and of the modules of the user that it uses."""
-    if module is None or module.__name__ in seen:
-        return
-    seen.add(module.__name__)
-    path = _own_file(module)
-    if path is None:
-        return
-    found.add(path)
-    for value in list(vars(module).values()):
-        home = value if isinstance(value, types.ModuleType) else sys.modules.get(str(getattr(value, "__module__", "")))
-        _collect(home, found, seen)
-
-
 def _own_file(module: Any) -> Any:
     """The file of a module that is neither installed nor of this package, or None."""
     file = getattr(module, "__file__", None)
@@ -219,48 +173,6 @@ def _own_file(module: Any) -> Any:
     standard = Path(types.__file__).resolve().parent
     installed = _INSTALLED & set(path.parts) or standard in path.parents
     return None if installed or path.suffix != ".py" or not path.is_file() else path
-
-
-def _enclosed(one: Any, found: Set[Path]) -> str:
-    """Plain values that a function encloses or has as defaults, and its own code where it has no file."""
-    if hasattr(one, "func") and hasattr(one, "keywords"):
-        return f"{_enclosed(one.func, found)}({_plain(one.args)}, {_plain(one.keywords)})"
-    one = getattr(one, "__func__", one)
-    if not isinstance(one, types.FunctionType):
-        return (
-            "" if isinstance(one, (type, types.ModuleType)) else _plain(vars(one) if hasattr(one, "__dict__") else one)
-        )
-    parts = [one.__qualname__, _plain(one.__defaults__), _plain(one.__kwdefaults__)]
-    for cell in one.__closure__ or ():
-        with contextlib.suppress(ValueError):  # empty
-            inner = cell.cell_contents
-            if isinstance(inner, types.FunctionType):
-                parts.append(_enclosed(inner, found))
-            else:
-                parts.append(_plain(inner))
-    file = Path(one.__code__.co_filename)
-    if not file.is_file():  # typed into an interpreter
-        parts.append(_bytecode(one.__code__))
-    elif _own_file(sys.modules.get(one.__module__)) is None and _PACKAGE not in file.parts:
-        found.add(file.resolve())
-    return "|".join(parts)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, (bool, int, float, str, bytes, type(None))):
-        return repr(value)
-    if isinstance(value, (tuple, list, set, frozenset)):
-        parts = [_plain(part) for part in value]
-        return f"{type(value).__name__}({', '.join(sorted(parts) if isinstance(value, (set, frozenset)) else parts)})"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_plain(key)}: {_plain(part)}" for key, part in value.items()) + "}"
-    name = getattr(value, "__qualname__", type(value).__qualname__)
-    return f"{getattr(value, '__module__', '')}.{name}"
-
-
-def _bytecode(code: types.CodeType) -> str:
-    constants = [_bytecode(part) if isinstance(part, types.CodeType) else repr(part) for part in code.co_consts]
-    return f"{code.co_code.hex()} {code.co_names} {constants}"
 
 
 def _digest(file: Path) -> str:

@@ -77,17 +77,22 @@ class Proxy:
         """Images in the input batch for networks of a kind ("cnn"), or sequences ("rnn")."""
         return self.sequences or self.images if kind == "rnn" else self.images
 
-    def batch(self, kind: str, inputs: Union[str, Batch, None] = None) -> Batch:
+    def batch(
+        self, kind: str, inputs: Union[str, Batch, None] = None, shape: Optional[Tuple[int, ...]] = None
+    ) -> Batch:
         """The input batch for networks of a kind: images for "cnn", synthetic sequences for "rnn".
 
         Args:
             kind: "cnn" or "rnn".
             inputs: a name (see `batches.load`) or a batch; None: the proxy's own.
+            shape: of one input; None: of an image of three channels at the profile's resolution.
         """
         if isinstance(inputs, Batch):
             return inputs
         if kind == "rnn":
             return batches.synthetic(self.count(kind))
+        if shape is not None:
+            return batches.of_shape(shape, inputs or self.inputs, self.count(kind))
         return batches.get(inputs or self.inputs, self.count(kind), self.profile.resolution)
 
     def score(self, network: StagedNetwork, inputs: Union[Batch, torch.Tensor], seed: int) -> Score:

@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Mapping, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -110,6 +110,28 @@ def each(name: str) -> List[str]:
 def synthetic(count: int) -> Batch:
     """The batch of recurrent networks: only the number of sequences is asked for, the proxy task makes them."""
     return Batch(SYNTHETIC, SYNTHETIC, torch.empty(count, 0))
+
+
+def of_shape(shape: Sequence[int], name: str = "photos", count: int = 16) -> Batch:
+    """The batch of inputs of any shape: (channels, height, width) from the images of a name; noise in one dimension,
+    (channels, length), and in three."""
+    sides = "x".join(map(str, shape))
+    if len(shape) != 3:
+        draws = np.random.default_rng(0).standard_normal((count, *shape), dtype=np.float32)
+        return Batch("noise", f"noise {sides}", torch.from_numpy(draws))
+    channels, height, width = shape
+    batch = get(name, count, max(8, height, width))
+    images = batch.tensor
+    if channels == 3 and tuple(images.shape[2:]) == (height, width):
+        return batch
+    if tuple(images.shape[2:]) != (height, width):
+        images = F.interpolate(images, (height, width), mode="area")
+    if channels == 1:
+        images = images.mean(1, keepdim=True)
+        images = (images - images.mean()) / images.std().clamp_min(1e-6)
+    elif channels != 3:
+        images = images[:, [channel % 3 for channel in range(channels)]]
+    return Batch(name, f"{batch.identity} {sides}", images)
 
 
 def given(tensors: Tensors) -> Batch:

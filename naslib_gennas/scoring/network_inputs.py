@@ -104,7 +104,7 @@ def made(
                 f"inputs is {tuple(inputs)}; a shape is (channels, height, width), (channels, length) or "
                 "(channels, depth, height, width)"
             )
-        yield _of_shape(tuple(inputs), name, count), "x".join(map(str, inputs)), None
+        yield batches.of_shape(tuple(inputs), name, count), "x".join(map(str, inputs)), None
         return
     text = _text(module, count)
     if text is not None and inputs is None:
@@ -119,19 +119,27 @@ def made(
         return
     if inputs is None and isinstance(first, nn.Conv1d):
         for length in LENGTHS:
-            yield _of_shape((first.in_channels, length), name, count), f"noise, {first.in_channels}x{length}", None
+            yield (
+                batches.of_shape((first.in_channels, length), name, count),
+                f"noise, {first.in_channels}x{length}",
+                None,
+            )
         return
     if inputs is None and isinstance(first, nn.Conv3d) and not resolution:
         for side in SIDES:
             sides = (first.in_channels, side, side, side)
-            yield _of_shape(sides, name, count), "noise, " + "x".join(map(str, sides)), None
+            yield batches.of_shape(sides, name, count), "noise, " + "x".join(map(str, sides)), None
     channels = first.in_channels if isinstance(first, nn.Conv2d) else 3
     tried = set()
     for number in (channels, 3, 1):
         for size in dict.fromkeys(sizes):
             if (number, size) not in tried:
                 tried.add((number, size))
-                batch = batches.get(name, count, size) if number == 3 else _of_shape((number, size, size), name, count)
+                batch = (
+                    batches.get(name, count, size)
+                    if number == 3
+                    else batches.of_shape((number, size, size), name, count)
+                )
                 yield batch, f"{name}, {number}x{size}x{size}", size
     if inputs is None and isinstance(first, (nn.Linear, nn.MultiheadAttention)):
         width = first.in_features if isinstance(first, nn.Linear) else first.embed_dim
@@ -175,22 +183,6 @@ def _stated(module: nn.Module) -> List[int]:
         found += [getattr(holder, name, None) for name in ("image_size", "img_size", "input_size")]
     sides = [value[-1] if isinstance(value, (tuple, list)) and value else value for value in found]
     return [side for side in sides if type(side) is int and 8 <= side <= 1024]
-
-
-def _of_shape(shape: Sequence[int], name: str, count: int) -> Batch:
-    """Images of any number of channels and sides; noise in one dimension and in three."""
-    if len(shape) != 3:
-        return batches.given(_noise((count, *shape)))
-    channels, height, width = shape
-    images = batches.get(name, count, max(8, height, width)).tensor
-    if images.shape[2:] != (height, width):
-        images = F.interpolate(images, (height, width), mode="area")
-    if channels == 1:
-        images = images.mean(1, keepdim=True)
-        images = (images - images.mean()) / images.std().clamp_min(1e-6)
-    elif channels != 3:
-        images = images[:, [channel % 3 for channel in range(channels)]]
-    return batches.given(images)
 
 
 def _noise(shape: Sequence[int]) -> torch.Tensor:

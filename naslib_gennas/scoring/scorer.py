@@ -117,7 +117,7 @@ class Scorer:
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
             raise InputError(f"seed is {seed!r}; it takes a whole number from 0 up to 2**63 - 1")
         self.space, self.proxy, self.seed, self.place = space, proxy, seed, place
-        self.batch: Batch = proxy.batch(space.kind, inputs)
+        self.batch: Batch = proxy.batch(space.kind, inputs, space.inputs)
         self._inputs, self._asked = inputs, asked
         self._job: Optional[Job] = None
 

@@ -81,11 +81,14 @@ class FunctionSpace(SearchSpace[Choices]):
         first = self._check()
         kinds = [type(part) for part in first.network.modules()]
         # The user may change what decides the networks: it is part of a score's identity.
-        parts = [part for part in (function, parse, format, *code, *dict.fromkeys(kinds)) if part is not None]
-        with self._at_home():
-            self.settings = {"code": user_code.digest(*parts), "inputs": list(self.inputs or ())}
+        self._sources = [part for part in (function, parse, format, *code, *dict.fromkeys(kinds)) if part is not None]
+        self.settings = {"inputs": list(self.inputs)} if self.inputs else {}
         self.notation = self.format(first.choose.choices)
         self._check_notation()
+
+    def sources(self) -> Sequence[Any]:
+        """The function, and what its networks are made of."""
+        return self._sources
 
     def sample(self, rng: np.random.Generator) -> Choices:
         """Every choice drawn with equal probabilities of its options."""

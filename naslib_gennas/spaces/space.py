@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Generic, Hashable, Mapping, Optional, Sequence, TypeVar
+from typing import Any, Generic, Hashable, Mapping, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 import torch
@@ -46,6 +46,7 @@ class SearchSpace(ABC, Generic[Arch]):
         paper_size: the size that the paper's published correlations come from.
         settings: what else decides which networks it builds, such as depth and width where they are free; part of a
             score's identity.
+        inputs: the shape of one input, such as (1, 1000) for time series; None: images of three channels.
         domain: what restricts which architectures are drawn, ready for JSON; part of a search's identity.
         published_classes: classes of the data set that its networks were published for.
         published_resolution: height and width of that data set's images, in pixels.
@@ -60,6 +61,7 @@ class SearchSpace(ABC, Generic[Arch]):
     paper_size: Size = Size(channels=16, cells=1)
     settings: Mapping[str, Any] = {}
     domain: Mapping[str, Any] = {}
+    inputs: Optional[Tuple[int, ...]] = None
     published_classes: int = 10
     published_resolution: int = 32
 

@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import torch
 
-from naslib_gennas import user_code
+from naslib_gennas import identity, user_code
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.identity import canonical
 from naslib_gennas.scoring.store import Store
@@ -91,7 +91,7 @@ class Constraint:
         """All that decides which architectures meet it; the code of a function of the user's is part of it."""
         made: Dict[str, Any] = {"constraint": str(self)}
         if self.measure not in MEASURES:
-            made["code"] = user_code.digest(user_code.find(self.measure, "constraint"))
+            made.update(identity.code(user_code.find(self.measure, "constraint")))
         return made
 
     def take(self, space: SearchSpace[Any], arch: Any) -> Measured:
