@@ -29,9 +29,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         source, target = REPOSITORY / name, folder / "source" / name
         target.parent.mkdir(exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-    build = [sys.executable, "-c", "from setuptools import setup; setup()"]
-    build[-1] = (folder / "source" / "setup.py").read_text(encoding="utf-8")
-    wheel = [*build, "-q", "bdist_wheel", "--dist-dir", str(folder)]
+    wheel = [sys.executable, "setup.py", "-q", "bdist_wheel", "--dist-dir", str(folder)]
     subprocess.run(wheel, cwd=folder / "source", check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "environment")], check=True)
     found = folder / "environment" / "bin" / "python"
