@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.networks.tapped import TappedNetwork
 from naslib_gennas.proxies.flops import flops
 from naslib_gennas.proxies.initialisation import kaiming
 from naslib_gennas.proxies.registry import proxy
@@ -88,7 +89,7 @@ def _block_outputs(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> L
     def leave(module: nn.Module, arguments: Any, output: torch.Tensor) -> None:
         outputs.append(output)
 
-    found = blocks(network)
+    found = blocks(network.module if isinstance(network, TappedNetwork) else network)
     handles = [module.register_forward_pre_hook(enter) for module in found]
     handles += [module.register_forward_hook(leave) for module in found]
     network(inputs.detach().clone().requires_grad_(True))
