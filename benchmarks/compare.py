@@ -1,4 +1,4 @@
-"""Every proxy on every space with ground truth: the tables of docs/compare.md.
+"""Every proxy on every space with ground truth: the tables of docs/notebook/compare.md.
 
     python benchmarks/compare.py score --data FOLDER --out OUT [--space SPACE] [--n 300] [--proxies a,b,c]
     python benchmarks/compare.py table --data FOLDER --out OUT [--space SPACE]

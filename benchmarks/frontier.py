@@ -2,7 +2,7 @@
 
     python benchmarks/frontier.py score --space nasbench201 --subset choose --proxy gennas-combo \\
         --profile paper --set steps=50 --seed 0 --data FOLDER --out frontier.jsonl
-    python benchmarks/frontier.py report --data FOLDER --out frontier.jsonl --plot docs/frontier.png
+    python benchmarks/frontier.py report --data FOLDER --out frontier.jsonl --plot docs/notebook/frontier.png
 
 `score` appends a line an architecture (resumable: what is there already is not scored again); `report` prints a row a
 setting: core-seconds an architecture and Spearman's rho with its 95% interval for every data set. FOLDER holds

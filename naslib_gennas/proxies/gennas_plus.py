@@ -27,7 +27,7 @@ TASKS = ("combo", "combo", "single")
 #: About so many training steps in all: three trainings of 24 steps, or one of 60. Deep networks are trained for longer,
 #: and a second time tells no more of them.
 STEPS = 72
-#: What one unit of each counts beside one unit of the mean loss (found on three spaces, see docs/speed.md).
+#: What one unit of each counts beside one unit of the mean loss (found on three spaces, see docs/notebook/speed.md).
 WEIGHTS = {"zen": 1 / 400, "log meco": 0.03, "longest path": 0.004, "shortest path": -0.006, "log2 patterns": 0.6}
 #: Images that activation patterns are told apart by: more would tell nearly all units of these networks apart.
 PATTERN_IMAGES = 8

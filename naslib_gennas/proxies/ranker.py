@@ -2,7 +2,7 @@
 
 The label-free score (`gennas-plus`) is the process's mean, so without labels, or far from all of them, the ranking is
 the label-free one. What labels add is learned from what the score hardly sees: which operations lie on the network's
-paths, how long these are, how many parameters it has. docs/speed.md has what was tried and how it did.
+paths, how long these are, how many parameters it has. docs/notebook/speed.md has what was tried and how it did.
 """
 
 from __future__ import annotations

@@ -304,7 +304,7 @@ _switched = [True]
 
 @contextmanager
 def _without_onednn(batch: torch.Tensor) -> Iterator[None]:
-    """Leave oneDNN aside for small batches on a CPU: PyTorch's own convolutions are quicker there (docs/speed.md).
+    """Leave oneDNN aside for small batches on a CPU: PyTorch's own convolutions are quicker (docs/notebook/speed.md).
 
     The switch is the whole process's: a thread with a batch of the other kind waits, so that no score depends on what
     other threads do.

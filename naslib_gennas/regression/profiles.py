@@ -9,7 +9,6 @@ from typing import Any, Dict, Mapping, Optional, Union
 
 from naslib_gennas import reading
 from naslib_gennas.errors import InputError, suggest
-from naslib_gennas.networks.initialise import WAYS
 
 STATISTICS = ("running", "batch")
 #: A training of fewer steps says little, however shallow the network.
@@ -61,8 +60,6 @@ class Profile:
         norm_momentum: of BatchNorm's running averages; None: the network's own (PyTorch's 0.1). Short trainings need
             averages that follow faster.
         dtype: of the network, its input and its targets.
-        initialise: how weights are drawn (see `networks.initialise`; tables 5 and 6 of arXiv:2108.01899); "as is": as
-            the search space does.
         width: factor on the widths of recurrent networks.
         layers: recurrent layers.
         sequences: sequences in the batch of a recurrent network; None: the task's batch size.
@@ -84,7 +81,6 @@ class Profile:
     statistics: str = "running"
     norm_momentum: Optional[float] = None
     dtype: str = "float32"
-    initialise: str = "as is"
     width: float = 1.0
     layers: Optional[int] = None
     sequences: Optional[int] = None
@@ -116,10 +112,6 @@ class Profile:
             raise InputError(
                 f"profile '{self.name}': statistics is {self.statistics!r}{suggest(str(self.statistics), STATISTICS)}"
             )
-        if self.initialise not in WAYS:
-            raise InputError(
-                f"profile '{self.name}': initialise is {self.initialise!r}{suggest(str(self.initialise), WAYS)}"
-            )
         if not isinstance(self.dtype, str) or self.dtype not in DTYPES:
             raise InputError(f"profile '{self.name}': dtype is {self.dtype!r}{suggest(str(self.dtype), DTYPES)}")
 
@@ -127,7 +119,7 @@ class Profile:
         """Training steps for networks of a search space.
 
         In evaluation, running averages lag behind layer after layer: the deeper the network, the more steps until its
-        loss tells good from bad (docs/speed.md). Input noise slows the regression by another half.
+        loss tells good from bad (docs/notebook/speed.md). Input noise slows the regression by another half.
 
         Args:
             norm_depth: see `SearchSpace.norm_depth`; None: unknown.
@@ -143,9 +135,8 @@ class Profile:
         return dataclasses.asdict(self)
 
     def identity(self) -> Dict[str, Any]:
-        """What of it decides a score: every field but its name, and the initialisation where it is not the space's."""
-        usual = {"name": self.name, "initialise": "as is"}
-        return {key: value for key, value in self.plain().items() if key not in usual or value != usual[key]}
+        """What of it decides a score: every field but its name."""
+        return {key: value for key, value in self.plain().items() if key != "name"}
 
     def replace(self, **changes: Any) -> Profile:
         """This profile with some fields changed, e.g. ``PAPER.replace(name="short", steps=50)``."""
@@ -155,7 +146,8 @@ class Profile:
 
 # The published runs of recurrent networks had 16 sequences in every batch, whatever their task said.
 PAPER = Profile(name="paper", sequences=16)
-# Chosen on half of the sampled NAS-Bench-201 and -101 architectures; docs/speed.md has what was tried and how it did.
+# Chosen on half of the sampled NAS-Bench-201 and -101 architectures; docs/notebook/speed.md has what was tried, and
+# how it did.
 FAST = Profile(
     name="fast",
     cells=1,

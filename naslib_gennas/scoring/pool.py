@@ -55,7 +55,7 @@ class Streams(ThreadPoolExecutor):
     """Threads of this process that train on one GPU, each with a CUDA stream of its own.
 
     A training of a small network is hundreds of short kernels a step that leave most of a GPU idle; those of different
-    streams run at the same time (docs/speed.md has the counts).
+    streams run at the same time (docs/notebook/speed.md has the counts).
     """
 
     def __init__(self, workers: int, device: str) -> None:

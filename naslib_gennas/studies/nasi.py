@@ -6,8 +6,8 @@ objective. No weight is ever trained.
 
 The gradient of the expectation is that of the logarithm of the drawn architecture's probability, times its advantage.
 The paper differentiates through the relaxed one-hot vectors instead, which costs eight times as much and here does not
-raise the trace norm even without a limit on it (docs/compare.md): behind a BatchNorm, the slope by a factor on an
-operation's output says little of what another operation in its place would do.
+raise the trace norm even without a limit on it (docs/notebook/compare.md): behind a BatchNorm, the slope by a factor on
+an operation's output says little of what another operation in its place would do.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ USUAL = Profile(name="nasi", cells=2, channels=8, images=16, resolution=8, steps
 RATE = 0.05
 ADAPTIVE, FIXED = "adaptive", "fixed"
 #: How many times the mean trace norm the limit is, where it is not given: at the mean itself the search shuns most
-#: architectures that train well (docs/compare.md).
+#: architectures that train well (docs/notebook/compare.md).
 ROOM = 2.0
 #: How many architectures drawn at the start set nu where it is fixed and not given.
 FIRST = 50

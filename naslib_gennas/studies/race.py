@@ -8,7 +8,7 @@ of their own, and the search returns the best of these.
 Deep networks cost several times as much as small ones, so it is a race by successive halving (arXiv:1502.07943): all
 are trained for a part of the steps, the better half goes on to twice as many, and so on up to all of them. Those that
 are promoted go on with their training, they do not start again. How rarely the best one is lost on the way is in
-docs/search.md. Among the few that reach the end, `gennas-plus` has as much to say as the last loss.
+docs/notebook/search.md. Among the few that reach the end, `gennas-plus` has as much to say as the last loss.
 """
 
 from __future__ import annotations
@@ -37,14 +37,15 @@ TIME_SHARE = 2 / 3
 # A deep network needs some steps until its loss says anything (more where it has more norms in a row, see
 # `Profile.steps_for`); its running averages lag behind for longer, so evaluation is by the batch's own statistics.
 STEPS = 24
-# In the last rung the search's own score counts, too, half as much: it errs differently (docs/search.md).
+# In the last rung the search's own score counts, too, half as much: it errs differently (docs/notebook/search.md).
 BEFORE = 0.5
 #: So many of the last rung are scored by `gennas-plus`, too.
 JUDGED = 12
 # What is raced by where the search's own score is made of several trainings.
 RACED = "gennas-combo"
 SEVERAL = ("gennas-plus", "gennas-fewshot")
-# Before so many steps for each norm in a row, the loss of a deep network says nothing or the opposite (docs/search.md).
+# Before so many steps for each norm in a row, the loss of a deep network says nothing, or the opposite of the truth
+# (docs/notebook/search.md).
 FIRST_RUNG = 0.5
 
 

@@ -1,0 +1,126 @@
+"""The parts of the reference that are made from the program: its commands, and its proxies."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+from typing import Any, Dict, List
+
+ROOT = Path(__file__).parents[2]
+#: Where the tables of every proxy's cost are, and the one to read.
+COSTS = ROOT / "docs" / "notebook" / "compare.md"
+SECTION = "nasbench201, cifar10"
+BATCHES = {"noise": "noise", "photos": "photos", None: "photos"}
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Fill in what a page leaves to the program."""
+    for mark, write in (("<!-- commands -->", commands), ("<!-- proxies -->", proxies)):
+        if mark in markdown:
+            markdown = markdown.replace(mark, write())
+    return markdown
+
+
+# ------------------------------------------------------------------------------------------------------------- commands
+
+
+def commands() -> str:
+    """Every command as its --help has it."""
+    import typer
+
+    from naslib_gennas.cli.app import COMMANDS, app
+
+    group = typer.main.get_command(app)
+    context = group.make_context("gennas", [], resilient_parsing=True)
+    parts: List[str] = []
+    for name in COMMANDS:
+        _describe(group.get_command(context, name), name, 2, context, parts)
+    return "\n".join(parts)
+
+
+def _describe(command: Any, name: str, level: int, context: Any, parts: List[str]) -> None:
+    """Append what one command is, and its own commands."""
+    inner = type(context)(command, info_name=name, parent=context)
+    parts.append(f"{'#' * level} gennas {name}\n")
+    parts.append(_prose(command.help or ""))
+    parameters = [one for one in command.get_params(inner) if one.name not in ("help", "help_option")]
+    if parameters:
+        rows = "\n".join(_row(one, inner) for one in parameters)
+        parts.append(f"| | | |\n| --- | --- | --- |\n{rows}\n")
+    for sub in getattr(command, "commands", {}).values():
+        _describe(sub, f"{name} {sub.name}", level + 1, context, parts)
+
+
+def _prose(text: str) -> str:
+    """A help text as Markdown: the words, and its example as a command."""
+    words, _, example = _plain(inspect.cleandoc(text)).partition("Example:")
+    return words + (f"\n```sh\n{example.strip()}\n```\n" if example else "")
+
+
+def _plain(text: str) -> str:
+    """A text without the terminal's markup."""
+    return re.sub(r"\[/?(?:bold|red|yellow|green|dim)?[a-z ]*\]", "", text)
+
+
+def _row(parameter: Any, context: Any) -> str:
+    """A parameter as a row: its panel, its name, what it says."""
+    names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts) if name.startswith("-"))
+    metavar = "" if getattr(parameter, "is_flag", False) else parameter.metavar or ""
+    text = _plain(getattr(parameter, "help", None) or "")
+    shown = getattr(parameter, "show_default", None)
+    usual = shown if isinstance(shown, str) else parameter.get_default(context, call=False) if shown else None
+    if usual not in (None, False, "", [], ()) and not callable(usual):
+        text += f" Default: {usual}."
+    panel = getattr(parameter, "rich_help_panel", None) or ("Options" if names else "Arguments")
+    return _cells(panel, f"{names} {metavar}" if names else f"`{metavar or parameter.name}`", text)
+
+
+def _cells(*texts: str) -> str:
+    return "| " + " | ".join(" ".join(text.split()).replace("|", "\\|") for text in texts) + " |"
+
+
+# -------------------------------------------------------------------------------------------------------------- proxies
+
+
+def proxies() -> str:
+    """Every proxy of others: what it is, where it comes from, what it needs and costs."""
+    from naslib_gennas.proxies import registry
+
+    costs, rows = _costs(), []
+    for name, about in sorted(_abouts().items()):
+        if ":" in name or name.startswith("gennas"):
+            continue
+        proxy = registry.get(name)
+        kinds = "images, sequences" if "rnn" in proxy.kinds else "images"
+        batch = f"{proxy.images} {BATCHES.get(proxy.inputs, proxy.inputs)}"
+        rows.append(_cells(f"`{name}`", about, batch, kinds, costs.get(name, "")))
+    head = "| proxy | what it measures, and where it comes from | batch | networks of | cost |"
+    return "\n".join([head, "| --- | --- | --- | --- | --- |", *rows])
+
+
+def _abouts() -> Dict[str, str]:
+    """By proxy: the first paragraph of the docstring of the function that is registered under that name."""
+    found: Dict[str, str] = {}
+    for path in sorted((ROOT / "naslib_gennas" / "proxies").glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            for mark in getattr(node, "decorator_list", []):
+                if isinstance(mark, ast.Call) and mark.args and isinstance(mark.args[0], ast.Constant):
+                    text = (ast.get_docstring(node) or "").partition("\n\n")[0]
+                    text = re.sub(r"([*_<>])", r"\\\1", text)
+                    text = re.sub(r"arXiv:(\d{4}\.\d{5})(v\d)?", r"[arXiv:\1](https://arxiv.org/abs/\1)", text)
+                    found[str(mark.args[0].value)] = text
+    return found
+
+
+def _costs() -> Dict[str, str]:
+    """Core-seconds of each proxy on NAS-Bench-201, from the lab notebook."""
+    found: Dict[str, str] = {}
+    section = ""
+    for line in COSTS.read_text(encoding="utf-8").splitlines():
+        section = line[4:] if line.startswith("### ") else section
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if section == SECTION and len(cells) == 8 and cells[1].isdigit():
+            found[cells[0]] = cells[5]
+    return found
