@@ -79,13 +79,11 @@ def score(model: str, proxy: str, initialise: str, resolution: int) -> Dict[str,
     return {**row, "seconds": time.perf_counter() - start}
 
 
-def measure(models: int, proxies: List[str], path: Path) -> None:
+def measure(models: int, proxies: List[str], ways: List[str], sizes: List[int], path: Path) -> None:
     """Fill the file with what is not in it yet, the cheapest models first."""
     rows: Dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     torch.set_num_threads(1)
-    for model, initialise, resolution, proxy in itertools.product(
-        accuracies(models), INITIALISATIONS, RESOLUTIONS, proxies
-    ):
+    for model, initialise, resolution, proxy in itertools.product(accuracies(models), ways, sizes, proxies):
         place = key(model, proxy, initialise, resolution)
         if place in rows:
             continue
@@ -126,10 +124,12 @@ def main(arguments: Optional[List[str]] = None) -> None:
     parser.add_argument("what", choices=("measure", "report"))
     parser.add_argument("--models", type=int, default=40)
     parser.add_argument("--proxies", nargs="+", default=PROXIES)
+    parser.add_argument("--initialise", nargs="+", default=INITIALISATIONS)
+    parser.add_argument("--resolution", nargs="+", type=int, default=RESOLUTIONS)
     parser.add_argument("--json", type=Path, default=Path("imagenet.json"))
     asked = parser.parse_args(arguments)
     if asked.what == "measure":
-        measure(asked.models, asked.proxies, asked.json)
+        measure(asked.models, asked.proxies, asked.initialise, asked.resolution, asked.json)
     else:
         report(asked.json)
 
