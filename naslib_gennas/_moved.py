@@ -23,7 +23,7 @@ MOVED: Mapping[str, Union[str, Sequence[str]]] = {
     "comparison": "studies.comparison",
     "comparison_report": "studies.report",
     "constraints": "studies.constraints",
-    "engine": "scoring",
+    "engine": ("scoring", "scoring.pool", "scoring.cluster"),
     "evolution": "studies.evolution",
     "fewshot": "proxies.ranker",
     "finalists": "studies.race",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
+import urllib.parse
 import warnings
 from concurrent.futures import Executor
 from typing import Any, Iterator, Optional
@@ -11,7 +13,32 @@ from typing import Any, Iterator, Optional
 from naslib_gennas.errors import InputError, in_a_line
 
 # Seconds that a scheduler has for its answer.
-_ANSWER = 10
+_ANSWER = 5
+# How addresses of schedulers begin.
+_SCHEMES = ("tcp", "tls", "ws", "wss", "ucx")
+
+
+def _check_address(address: str) -> None:
+    """See that something listens at a scheduler's address, before Dask waits for it.
+
+    Raises:
+        InputError: the address is none, or nobody answers there.
+    """
+    parts = urllib.parse.urlsplit(address)
+    try:
+        place = (parts.hostname, parts.port)
+    except ValueError:  # a port that is no number
+        place = (None, None)
+    if parts.scheme not in _SCHEMES or None in place:
+        raise InputError(
+            f"scheduler '{address}' does not answer: it is no address; it takes one such as tcp://host:8786"
+        )
+    try:
+        socket.create_connection((str(place[0]), int(place[1] or 0)), timeout=_ANSWER).close()
+    except OSError as error:
+        raise InputError(
+            f"scheduler '{address}' does not answer: {in_a_line(error)}; it takes an address such as tcp://host:8786"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -26,7 +53,7 @@ def executor(address: str, workers: Optional[int] = None) -> Iterator[Executor]:
     Raises:
         InputError: Dask is not installed, or the scheduler does not answer.
     """
-    extra = "pip install 'naslib-gennas[cluster]'"
+    extra = "pip install dask distributed dask-jobqueue"
     try:
         from distributed import Client
     except ImportError:
@@ -48,9 +75,11 @@ def executor(address: str, workers: Optional[int] = None) -> Iterator[Executor]:
                     f"scheduler 'slurm' could not be used: {in_a_line(error)}; ~/.config/dask/jobqueue.yaml says how "
                     "jobs are started (jobqueue: {slurm: {queue, walltime, memory}})"
                 ) from None
+        else:
+            _check_address(address)
         try:
             client = stack.enter_context(Client(target, timeout=_ANSWER, set_as_default=False))
-        except (OSError, ValueError, TypeError) as error:
+        except Exception as error:  # what listens there may be anything
             raise InputError(
                 f"scheduler '{address}' does not answer: {in_a_line(error)}; it takes an address such as tcp://host:8786"
             ) from None

@@ -33,7 +33,7 @@ FORMATS = {
     ".svg": "a picture of its cells",
     "genotype": "the architecture in the notation that training scripts read",
 }
-_INSTALL = "pip install 'naslib-gennas[export]'"
+_INSTALL = "pip install onnx onnxruntime onnxscript"
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def analog() -> Iterator[Row]:
         InputError: the package is not installed.
     """
     if importlib.util.find_spec("analognasbench") is None:
-        raise InputError(f"truth '{ANALOG}' is not installed: pip install {ANALOG}, or naslib-gennas[demo]")
+        raise InputError(f"truth '{ANALOG}' is not installed: pip install {ANALOG}")
     # Found without importing the package, whose own module needs the pkg_resources that setuptools has dropped.
     spec = importlib.util.find_spec("analognasbench")
     assert spec is not None and spec.submodule_search_locations is not None
@@ -167,9 +167,7 @@ def _official_nasbench201(path: Path) -> Iterator[Row]:
     try:
         from nas_201_api import ArchResults
     except ImportError:
-        raise InputError(
-            f"truth '{path.name}' needs the package nas-bench-201: pip install 'naslib-gennas[nasbench201]'"
-        ) from None
+        raise InputError(f"truth '{path.name}' needs the package nas-bench-201: pip install nas-bench-201") from None
     core: Any = getattr(np, "_core", None) or np.core
     plain = [core.multiarray.scalar, core.multiarray._reconstruct, np.dtype, np.ndarray, type(np.dtype("float64"))]
     try:
