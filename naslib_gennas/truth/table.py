@@ -286,7 +286,7 @@ def _choose(name: str, table: Sequence[Row], wanted: str) -> Tuple[str, str, Lis
             raise InputError(f"truth '{name}': column '{_cut(wanted)}' holds no numbers{first}")
         known = [*everywhere, *(f"{group}.{other}" for group in sets if group for other in everywhere)]
         raise unknown_column(name, wanted, known)
-    if len(sets) > 1 and _sets_disagree(table, column):
+    if len(sets) > 1 and sets_disagree(table, column):
         named_sets = [group for group in sets if group]
         which = f"the table has the sets {listed(named_sets)}: '{_cut(named_sets[0])}' is taken"
         remarks.append(f"{which}; {name}:SET.{_cut(column)} takes another")
@@ -311,7 +311,7 @@ def _usual(name: str, known: Sequence[str]) -> str:
     return found or known[0]
 
 
-def _sets_disagree(table: Sequence[Row], column: str) -> bool:
+def sets_disagree(table: Sequence[Row], column: str) -> bool:
     """Whether the sets say different things of one architecture, as the data sets of a benchmark do."""
     values: Dict[str, Dict[str, List[float]]] = {}
     for group, raw, cells in table:
