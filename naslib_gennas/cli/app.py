@@ -25,6 +25,7 @@ from naslib_gennas.errors import EngineError, InputError
 COMMANDS = (
     "rank",
     "compare",
+    "leaderboard",
     "score",
     "search",
     "search-task",

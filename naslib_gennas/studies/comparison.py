@@ -142,7 +142,7 @@ class Comparison:
         keys = ("space", "n", "seed", "inputs", "top_percent", "truth", "complete", "wall_seconds", "front")
         content: Dict[str, Any] = {key: getattr(self, key) for key in keys}
         content["version"], content["torch"] = __version__, torch.__version__
-        content["proxies"] = [_plain(column) for column in self.columns]
+        content["proxies"] = [plain(column) for column in self.columns]
         content["agreement"] = self.agreement
         content["architectures"] = [
             {"arch": arch, "truth": value, "scores": {c.name: c.scores[i] for c in self.columns if c.scores}}
@@ -191,10 +191,10 @@ def compare(
     if not 0 < top_percent <= 100:
         raise InputError(f"top percent is {top_percent}; it takes a number above 0 up to 100")
     profile, inputs = scoring.pop("profile", None), scoring.get("inputs")
-    asked = _asked(USUAL[found.kind] if names is None else names, profile)
+    asked = asked_for(USUAL[found.kind] if names is None else names, profile)
     rivals = _rivals(via, found, asked)
     table = truths.find(truth, found, higher_is_better)
-    simple = _simple(asked, profile)
+    simple = computed(asked, profile)
     # What cannot score the space is a column of its own below; here the place and the seed are checked.
     scorer = Scorer.of(found, "params", **{**scoring, "inputs": None})
     sample = list(ranking.choose(found, n, archs, table, scorer.seed)[1])
@@ -203,9 +203,9 @@ def compare(
     scored: Dict[str, Column] = {}
 
     def result(complete: bool) -> Comparison:
-        columns = [_finish(name, what, scored) for name, what in asked.items()]
+        columns = [finished(name, what, scored) for name, what in asked.items()]
         columns += [scored[name] for name in rivals if name in scored]
-        done = _judge([column for column in columns if column is not None], values, table, top_percent, scorer.seed)
+        done = judged([column for column in columns if column is not None], values, table, top_percent, scorer.seed)
         facts = None if table is None else _facts(table, done, values)
         return Comparison(
             found.name,
@@ -224,16 +224,16 @@ def compare(
     with scorer:
         try:
             for name, chosen in simple.items():
-                scored[name] = _score(name, found, chosen, sample, scorer, inputs, progress)
+                scored[name] = scored_by(name, found, chosen, sample, scorer, inputs, progress)
             for name, (their_space, chosen) in rivals.items():
-                scored[name] = _score(name, their_space, chosen, sample, scorer, inputs, progress)
+                scored[name] = scored_by(name, their_space, chosen, sample, scorer, inputs, progress)
         except KeyboardInterrupt:
             done = result(complete=False)
             raise Interrupted(done, f"{len(done.columns)} proxies") from None
     return result(complete=True)
 
 
-def _asked(names: Sequence[str], profile: Any) -> Dict[str, Union[Proxy, Aggregate]]:
+def asked_for(names: Sequence[str], profile: Any) -> Dict[str, Union[Proxy, Aggregate]]:
     """What each name means; files stand for the proxies that they hold."""
     found: Dict[str, Union[Proxy, Aggregate]] = {}
     for name in names:
@@ -263,7 +263,7 @@ def _simple_proxy(name: str, profile: Any) -> Proxy:
     return proxies.get(name, profile)
 
 
-def _simple(asked: Mapping[str, Union[Proxy, Aggregate]], profile: Any) -> Dict[str, Proxy]:
+def computed(asked: Mapping[str, Union[Proxy, Aggregate]], profile: Any) -> Dict[str, Proxy]:
     """The proxies to be computed: those asked for, and the parts of aggregates, each once."""
     found: Dict[str, Proxy] = {}
     for name, what in asked.items():
@@ -295,7 +295,7 @@ def _rivals(
     return rivals
 
 
-def _score(
+def scored_by(
     name: str,
     space: SearchSpace[Any],
     chosen: Proxy,
@@ -303,8 +303,13 @@ def _score(
     place: Scorer,
     inputs: Optional[str],
     progress: Progress,
+    hopeless: Callable[[Sequence[Record]], str] = lambda records: "",
 ) -> Column:
-    """All scores of one proxy; one that cannot score the space is a column that says why."""
+    """All scores of one proxy; one that cannot score the space is a column that says why.
+
+    Args:
+        hopeless: says after every score why there shall be no more; the column then has this problem.
+    """
     settings = {
         "profile": {key: value for key, value in chosen.profile.plain().items() if value is not None},
         "images": chosen.count(space.kind),
@@ -317,6 +322,9 @@ def _score(
         for record in scorer.many(sample):
             records[record.index] = record
             progress(name, len(records), len(sample))
+            problem = hopeless(list(records.values()))
+            if problem:
+                return Column(name, settings=settings, problem=problem)
     except InputError as error:
         return Column(name, settings=settings, problem=str(error))
     ordered = [records[index] for index in range(len(sample))]
@@ -337,7 +345,7 @@ def _score(
     )
 
 
-def _finish(name: str, what: Union[Proxy, Aggregate], scored: Mapping[str, Column]) -> Optional[Column]:
+def finished(name: str, what: Union[Proxy, Aggregate], scored: Mapping[str, Column]) -> Optional[Column]:
     """The column of a name, once all that it needs is there."""
     if isinstance(what, Proxy):
         return scored.get(name)
@@ -354,7 +362,7 @@ def _finish(name: str, what: Union[Proxy, Aggregate], scored: Mapping[str, Colum
     return Column(name, scores, sum(column.seconds for column in columns), {"parts": list(what.parts)})
 
 
-def _judge(
+def judged(
     columns: Sequence[Column],
     values: Sequence[Optional[float]],
     table: Optional[Truth],
@@ -367,7 +375,7 @@ def _judge(
     known = [index for index, value in enumerate(values) if value is not None]
     truth = [table.better(value) for value in values if value is not None]
     first = next((column for column in columns if column.scored), None)
-    judged = []
+    found = []
     for column in columns:
         if column.scored:
             scores = [column.scores[index] for index in known]
@@ -381,11 +389,11 @@ def _judge(
                 retrieval=metrics.retrieval(scores, truth, top_percent, seed),
                 difference=gap,
             )
-        judged.append(column)
-    raw = [math.nan if column.difference is None else column.difference.p for column in judged]
+        found.append(column)
+    raw = [math.nan if column.difference is None else column.difference.p for column in found]
     return [
         column if math.isnan(p) else dataclasses.replace(column, p=p)
-        for column, p in zip(judged, significance.holm(raw))
+        for column, p in zip(found, significance.holm(raw))
     ]
 
 
@@ -413,7 +421,7 @@ def _rho(column: Column) -> float:
     return column.spearman.value if column.spearman is not None else math.nan
 
 
-def _plain(column: Column) -> Dict[str, Any]:
+def plain(column: Column) -> Dict[str, Any]:
     content = {key: getattr(column, key) for key in ("name", "seconds", "settings", "not_ok", "reasons", "problem")}
     for key in ("spearman", "kendall", "retrieval", "difference"):
         estimate = getattr(column, key)

@@ -12,7 +12,7 @@ import shlex
 import warnings
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 
@@ -70,8 +70,13 @@ def write(comparison: Comparison, folder: Union[str, Path]) -> Path:
 
 def rows(comparison: Comparison) -> List[Dict[str, Any]]:
     """One mapping a proxy, with numbers as they are: what table.csv holds."""
+    return column_rows(comparison.columns)
+
+
+def column_rows(columns: Sequence[Column]) -> List[Dict[str, Any]]:
+    """One mapping a column, by the names of `COLUMNS`."""
     found = []
-    for column in comparison.columns:
+    for column in columns:
         row: Dict[str, Any] = {"proxy": column.name}
         for name in ESTIMATES:
             estimate = getattr(column, name)
@@ -118,25 +123,28 @@ def cells(comparison: Comparison, column: Column) -> List[Tuple[str, str]]:
 
 def latex(comparison: Comparison) -> str:
     """The table for a paper: needs the package booktabs. Intervals are small, beside their values."""
-    table = [[_tex(head) for head in heads(comparison)]]
+    head = heads(comparison)
+    table: List[List[Tuple[str, str]]] = [[(text, "") for text in head]]
     for column in comparison.columns:
-        if column.problem:
-            table.append([_tex(column.name), *["--"] * (len(table[0]) - 1)])
-            continue
-        found = [
-            _tex(value) + (rf" {{\scriptsize {_tex(span)}}}" if span else "")
-            for value, span in cells(comparison, column)
-        ]
-        table.append([_tex(column.name), *found])
-    first, *others = [" & ".join(row) + r" \\" for row in table]
+        found = [("--", "")] * (len(head) - 1) if column.problem else cells(comparison, column)
+        table.append([(column.name, ""), *found])
+    return booktabs(table)
+
+
+def booktabs(table: Sequence[Sequence[Tuple[str, str]]]) -> str:
+    """A table of (value, interval) cells, its head first, as LaTeX; it needs the package booktabs."""
+    lines = []
+    for row in table:
+        texts = [_tex(value) + (rf" {{\scriptsize {_tex(span)}}}" if span else "") for value, span in row]
+        lines.append(" & ".join(texts) + r" \\")
     columns = "l" + "r" * (len(table[0]) - 1)
     return "\n".join(
         [
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
-            first,
+            lines[0],
             r"\midrule",
-            *others,
+            *lines[1:],
             r"\bottomrule",
             r"\end{tabular}",
             "",
@@ -223,10 +231,8 @@ def render(comparison: Comparison) -> str:
                 }
                 for column in comparison.columns
             ],
-            cost_figure="" if cost is None else _inline(cost),
-            scatters=[
-                {"name": name, "source": _inline(made)} for name, made in comparison_figures.scatters(comparison)
-            ],
+            cost_figure="" if cost is None else inline(cost),
+            scatters=[{"name": name, "source": inline(made)} for name, made in comparison_figures.scatters(comparison)],
             matrix_names=[column.name for column in comparison.columns],
             matrix=[
                 {"name": column.name, "cells": [_cell(value) for value in line]}
@@ -256,7 +262,7 @@ def _cell(value: float) -> Dict[str, str]:
     return {"text": f"{value:.2f}", "colour": colour}
 
 
-def _inline(made: Figure) -> str:
+def inline(made: Figure) -> str:
     """A figure as a data URL: an image of its own, so that no two figures share the names inside them."""
     picture = io.BytesIO()
     plots.literal(made)

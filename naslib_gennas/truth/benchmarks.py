@@ -20,8 +20,8 @@ from naslib_gennas.truth.table import Row, Truth
 
 #: A column with one of these words in its name says something else than how well an architecture performs.
 OTHER_WORDS = frozenset(
-    "params parameters flops macs size std stdev sd id index seed seeds epoch epochs time seconds latency memory energy "
-    "isomorphism rank".split()
+    "params parameters flops macs size std stdev sd id index seed seeds epoch epochs time seconds latency memory "
+    "energy isomorphism rank".split()
 )
 #: Scores of training-free proxies that others publish as tables: such a file is no ground truth.
 SCORE_COLUMNS = frozenset(
@@ -30,6 +30,7 @@ SCORE_COLUMNS = frozenset(
 # So many architectures of a file are read to tell which search space it belongs to.
 _LOOKED_AT = 5
 _ENDINGS = (".csv", ".tsv", ".json")
+_UNREAD = "none of the search spaces reads its architectures"
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,9 @@ def find(
     if not found:
         raise InputError("no ground truth: give a folder of tables, or SPACE=FILE; `gennas truth add` installs a table")
     order = [space.name for space in candidates] + list(found)
-    return sorted(found.values(), key=lambda one: order.index(one.space.name)), remarks
+    # Of spaces that were not asked for, tables may lie about.
+    said = [remark for remark in remarks if wanted is None or not remark.endswith(_UNREAD)]
+    return sorted(found.values(), key=lambda one: order.index(one.space.name)), said
 
 
 def performance(columns: Sequence[str]) -> List[str]:
@@ -141,7 +144,8 @@ def _in_folder(folder: Path, candidates: Sequence[SearchSpace[Any]], remarks: Li
         try:
             if path.name in names:
                 home = [space for space in candidates if space.name == names[path.name]]
-                rows = [("", row[0], dict(zip(nds.COLUMNS[1:], row[1:]))) for row in nds.read(path, names[path.name])]
+                official = nds.read(path, names[path.name])
+                rows: List[Row] = [("", row[0], dict(zip(nds.COLUMNS[1:], row[1:]))) for row in official]
             else:
                 rows = user_tables.read_table(path)
                 home = [space for space in candidates if _reads(space, rows)]
@@ -155,7 +159,7 @@ def _in_folder(folder: Path, candidates: Sequence[SearchSpace[Any]], remarks: Li
                 fits = " and ".join(space.name for space in home)
                 remarks.append(f"{path.name} is left out: it fits {fits}; name one as {home[0].name}=FILE")
             else:
-                remarks.append(f"{path.name} is left out: none of the search spaces reads its architectures")
+                remarks.append(f"{path.name} is left out: {_UNREAD}")
         except InputError as error:
             remarks.append(f"{path.name} is left out: {error}")
     return found
