@@ -1,6 +1,6 @@
-"""The figure and the table of docs/compare.md and docs/trust.md, from the tables of docs/notebook/compare.md.
+"""The figures and the table of docs/compare.md and docs/trust.md, from the tables of docs/notebook/compare.md.
 
-    python benchmarks/figures.py > table.md        # also writes docs/trust.svg
+    python benchmarks/figures.py > table.md        # also writes docs/trust.svg and docs/cost.svg
 
 The tables are those that benchmarks/compare.py prints.
 """
@@ -24,6 +24,7 @@ SECTIONS = {
     "transnas-micro, class_object": "TransNAS micro\nclass_object",
     "nasbenchnlp, ptb": "NAS-Bench-NLP\nPenn Treebank",
 }
+PANELS = ("nasbench201, cifar10", "nasbench101, cifar10", "darts, cifar10", "transnas-micro, class_scene")
 SHOWN = ("gennas-plus", "gennas-combo", "meco", "zen", "swap_reg", "zico", "naswot", "synflow", "jacob_cov", "params")
 #: The proxies of the figure, with a colour that the colour-blind tell apart, and a marker.
 DRAWN = {
@@ -98,9 +99,34 @@ def draw(cells: Dict[Tuple[str, str], Cell], path: Path) -> None:
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
 
 
+def draw_cost(cells: Dict[Tuple[str, str], Cell], path: Path) -> None:
+    """A panel a space: what a score costs against rho; the proxies of `SHOWN` are numbered."""
+    figure, panels = plt.subplots(1, len(PANELS), figsize=(11, 3.6), sharey=True)
+    for axes, section in zip(panels, PANELS):
+        for number, name in enumerate(SHOWN, 1):
+            cell = cells.get((section, name))
+            if cell is not None:
+                colour = DRAWN["gennas-plus"][0] if name.startswith("gennas") else "#888888"
+                axes.scatter(float(cell.cost), cell.rho, s=170, color=colour, edgecolor="white", zorder=2)
+                axes.text(float(cell.cost), cell.rho, str(number), ha="center", va="center", color="white", fontsize=8)
+        axes.set_xscale("log")
+        axes.set_xlim(0.008, 12)
+        axes.set_xticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"], fontsize=8)
+        axes.minorticks_off()
+        axes.set_title(SECTIONS[section], fontsize=10)
+        axes.set_xlabel("core-seconds per architecture", fontsize=9)
+        axes.grid(color="#eeeeee", zorder=0)
+        axes.set_ylim(-0.1, 1)
+    panels[0].set_ylabel("Spearman's rho")
+    legend = "   ".join(f"{number} {name}" for number, name in enumerate(SHOWN, 1))
+    figure.text(0.5, -0.06, legend, ha="center", fontsize=9)
+    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+
+
 if __name__ == "__main__":
     plt.rcParams["svg.hashsalt"] = "trust"
     plt.rcParams["figure.facecolor"] = "white"
     known = read()
     draw(known, DOCS / "trust.svg")
+    draw_cost(known, DOCS / "cost.svg")
     print(table(known))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import posixpath
 import re
@@ -13,6 +14,9 @@ from mkdocs.structure.files import File, InclusionLevel
 ROOT = Path(__file__).parents[2]
 #: Pages that are files at the top of the repository.
 TOP = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+#: Code in a table with a bar in it, which Markdown needs escaped there and then shows with its backslash.
+ESCAPED = "\\|"
+BARS = re.compile(r"`([^`\n]*\\\|[^`\n]*)`")
 LINK = re.compile(r"(\]\()([^)#\s:]+)((?:#[^)\s]*)?\))")
 
 
@@ -31,7 +35,8 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Let links that leave docs/ lead to the pages of `on_files`."""
+    """Let links that leave docs/ lead to the pages of `on_files`, and show the bars in the code of tables."""
+    markdown = BARS.sub(lambda code: f"<code>{html.escape(code[1]).replace(ESCAPED, '&#124;')}</code>", markdown)
     if page.file.src_uri in TOP or page.file.src_uri.startswith("source/"):
         return markdown
     return _links(markdown, posixpath.join("docs", posixpath.dirname(page.file.src_uri)), page.file.src_uri)

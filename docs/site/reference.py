@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[2]
 #: Where the tables of every proxy's cost are, and the one to read.
 COSTS = ROOT / "docs" / "notebook" / "compare.md"
 SECTION = "nasbench201, cifar10"
+#: In the order in which help texts have them.
+PANELS = ("Arguments", "What", "How much", "Where", "Output", "Options")
 BATCHES = {"noise": "noise", "photos": "photos", None: "photos"}
 
 
@@ -47,8 +49,13 @@ def _describe(command: Any, name: str, level: int, context: Any, parts: List[str
     parts.append(_prose(command.help or ""))
     parameters = [one for one in command.get_params(inner) if one.name not in ("help", "help_option")]
     if parameters:
-        rows = "\n".join(_row(one, inner) for one in parameters)
-        parts.append(f"| | | |\n| --- | --- | --- |\n{rows}\n")
+        panels = sorted({_panel(one) for one in parameters}, key=PANELS.index)
+        rows = [
+            row
+            for panel in panels
+            for row in (_cells(f"**{panel}**", ""), *(_row(one, inner) for one in parameters if _panel(one) == panel))
+        ]
+        parts.append("\n".join(["| option | meaning |", "| --- | --- |", *rows, ""]))
     for sub in getattr(command, "commands", {}).values():
         _describe(sub, f"{name} {sub.name}", level + 1, context, parts)
 
@@ -65,7 +72,7 @@ def _plain(text: str) -> str:
 
 
 def _row(parameter: Any, context: Any) -> str:
-    """A parameter as a row: its panel, its name, what it says."""
+    """A parameter as a row: its name, what it says."""
     names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts) if name.startswith("-"))
     metavar = "" if getattr(parameter, "is_flag", False) else parameter.metavar or ""
     text = _plain(getattr(parameter, "help", None) or "")
@@ -73,8 +80,13 @@ def _row(parameter: Any, context: Any) -> str:
     usual = shown if isinstance(shown, str) else parameter.get_default(context, call=False) if shown else None
     if usual not in (None, False, "", [], ()) and not callable(usual):
         text += f" Default: {usual}."
-    panel = getattr(parameter, "rich_help_panel", None) or ("Options" if names else "Arguments")
-    return _cells(panel, f"{names} {metavar}" if names else f"`{metavar or parameter.name}`", text)
+    return _cells(f"{names} {metavar}" if names else f"`{metavar or parameter.name}`", text)
+
+
+def _panel(parameter: Any) -> str:
+    """The panel of the help that a parameter is in."""
+    named = parameter.opts[0].startswith("-")
+    return getattr(parameter, "rich_help_panel", None) or ("Options" if named else "Arguments")
 
 
 def _cells(*texts: str) -> str:
