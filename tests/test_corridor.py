@@ -338,3 +338,17 @@ def test_own_proxies_still_get_a_plain_tensor() -> None:
     if name not in proxies.names():
         proxies.proxy(name)(lambda network, inputs, seed: float(inputs.shape[0]))
     assert naslib_gennas.score("nasbench201", ARCH, name).score == 64
+
+
+def test_how_weights_are_drawn_is_an_option_of_every_study_and_part_of_the_identity() -> None:
+    usual = Scorer.of("nasbench201", "gennas-combo", profile=TINY)
+    assert Scorer.of("nasbench201", "gennas-combo", profile=TINY, initialise="as is").identity == usual.identity
+    kaiming = Scorer.of("nasbench201", "gennas-combo", profile=TINY, initialise="kaiming")
+    assert kaiming.identity != usual.identity and kaiming.one(ARCH).score != usual.one(ARCH).score
+    assert kaiming.at(proxy="synflow").proxy.profile.initialise == "kaiming"
+    options = {"n": 2, "truth": None, "workers": 1, "profile": TINY, "initialise": "kaiming"}
+    assert ranking.rank("nasbench201", **options).profile["initialise"] == "kaiming"
+    compared = comparison.compare("nasbench201", ["synflow"], **options)
+    assert compared.columns[0].settings["profile"]["initialise"] == "kaiming"
+    with pytest.raises(InputError, match="initialise is 'kaming'; did you mean 'kaiming'"):
+        naslib_gennas.score("nasbench201", ARCH, initialise="kaming")

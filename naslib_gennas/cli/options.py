@@ -184,6 +184,15 @@ def _scoring(
             show_default="the proxy's own",
         ),
     ] = None,
+    initialise: Annotated[
+        Optional[str],
+        what(
+            "--initialise",
+            metavar="HOW",
+            help="Weights: as is, default, kaiming, xavier, zero bias.",
+            show_default="as the profile says, mostly as is",
+        ),
+    ] = None,
     device: Annotated[str, where("--device", metavar="NAME", help="Where to train: cpu, cuda, cuda:1, ...")] = "cpu",
     workers: Annotated[
         Optional[int],
@@ -208,6 +217,7 @@ def _scoring(
             "inputs": inputs,
             "seed": seed,
             "profile": profile,
+            "initialise": initialise,
             "device": device,
             "workers": workers,
             "executor": executor,

@@ -29,12 +29,6 @@ def score(
             "--resolution", metavar="PIXELS", help="Of a network's images.", show_default="the least that will do"
         ),
     ] = None,
-    initialise: Annotated[
-        str,
-        options.what(
-            "--initialise", metavar="HOW", help="Weights of networks: as is, default, kaiming, xavier, zero bias."
-        ),
-    ] = "as is",
     seeds: Annotated[int, options.how_much("--seeds", min=1, metavar="N", help="Seeds for a network's interval.")] = 1,
     dry_run: Annotated[
         bool, options.output("--dry-run", help="Only say what of a network would be scored, and its cost.")
@@ -57,7 +51,7 @@ def score(
         if dry_run:
             score_networks.describe(networks, proxy, shared, output)
         else:
-            shared.update(initialise=initialise, device=scoring["device"], seed=scoring["seed"])
+            shared.update(initialise=scoring["initialise"] or "as is", device=scoring["device"], seed=scoring["seed"])
             score_networks.rank(networks, proxy, shared, seeds, output)
         return
     if not archs:

@@ -35,7 +35,16 @@ def from_aggregate(combined: Aggregate, profile: Optional[Profile]) -> Proxy:
     parts = [get(part, profile) for part in combined.parts]
     kinds = tuple(kind for kind in parts[0].kinds if all(kind in part.kinds for part in parts))
     settings = {
-        "parts": [[part.name, dict(part.settings), part.profile.plain(), part.images, part.inputs] for part in parts],
+        "parts": [
+            [
+                part.name,
+                dict(part.settings),
+                {"name": part.profile.name, **part.profile.identity()},
+                part.images,
+                part.inputs,
+            ]
+            for part in parts
+        ],
         "reference": REFERENCE,
     }
 

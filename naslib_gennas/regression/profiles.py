@@ -9,6 +9,7 @@ from typing import Any, Dict, Mapping, Optional, Union
 
 from naslib_gennas import reading
 from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.networks.initialise import WAYS
 
 STATISTICS = ("running", "batch")
 #: A training of fewer steps says little, however shallow the network.
@@ -60,6 +61,8 @@ class Profile:
         norm_momentum: of BatchNorm's running averages; None: the network's own (PyTorch's 0.1). Short trainings need
             averages that follow faster.
         dtype: of the network, its input and its targets.
+        initialise: how weights are drawn (see `networks.initialise`; tables 5 and 6 of arXiv:2108.01899); "as is": as
+            the search space does.
         width: factor on the widths of recurrent networks.
         layers: recurrent layers.
         sequences: sequences in the batch of a recurrent network; None: the task's batch size.
@@ -81,6 +84,7 @@ class Profile:
     statistics: str = "running"
     norm_momentum: Optional[float] = None
     dtype: str = "float32"
+    initialise: str = "as is"
     width: float = 1.0
     layers: Optional[int] = None
     sequences: Optional[int] = None
@@ -112,6 +116,10 @@ class Profile:
             raise InputError(
                 f"profile '{self.name}': statistics is {self.statistics!r}{suggest(str(self.statistics), STATISTICS)}"
             )
+        if self.initialise not in WAYS:
+            raise InputError(
+                f"profile '{self.name}': initialise is {self.initialise!r}{suggest(str(self.initialise), WAYS)}"
+            )
         if not isinstance(self.dtype, str) or self.dtype not in DTYPES:
             raise InputError(f"profile '{self.name}': dtype is {self.dtype!r}{suggest(str(self.dtype), DTYPES)}")
 
@@ -135,8 +143,9 @@ class Profile:
         return dataclasses.asdict(self)
 
     def identity(self) -> Dict[str, Any]:
-        """What of it decides a score: every field but its name."""
-        return {key: value for key, value in self.plain().items() if key != "name"}
+        """What of it decides a score: every field but its name, and the initialisation where it is not the space's."""
+        usual = {"name": self.name, "initialise": "as is"}
+        return {key: value for key, value in self.plain().items() if key not in usual or value != usual[key]}
 
     def replace(self, **changes: Any) -> Profile:
         """This profile with some fields changed, e.g. ``PAPER.replace(name="short", steps=50)``."""

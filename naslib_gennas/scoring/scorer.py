@@ -129,6 +129,7 @@ class Scorer:
         *,
         inputs: Optional[str] = None,
         profile: AnyProfile = None,
+        initialise: Optional[str] = None,
         seed: int = 0,
         device: str = "cpu",
         workers: Optional[int] = None,
@@ -142,6 +143,7 @@ class Scorer:
             proxy: a proxy or its name; None: `gennas-combo` (`gennas-nlp-combo` for recurrent networks).
             inputs: the input batch (see `batches.load`); None: the proxy's own, photos for most.
             profile: size and cost of the scoring (see `profiles.get`); None: the proxy's own.
+            initialise: how the networks' weights are drawn (see `networks.initialise`); None: as the profile says.
             seed: the same seed gives the same score.
             device, workers, executor, store: see `Place`.
 
@@ -149,13 +151,14 @@ class Scorer:
             InputError: an unknown name, a proxy that cannot score the space, a device that is not there.
         """
         if isinstance(space, Scorer):
-            if any((proxy, inputs, profile, seed, device != "cpu", workers, executor, store)):
+            if any((proxy, inputs, profile, initialise, seed, device != "cpu", workers, executor, store)):
                 raise InputError("a scorer has its settings already; scorer.at(...) gives one with others")
             return space
         found = spaces.get(space)
-        return cls(
-            found, proxy_for(found, proxy, profile), inputs, seed, Place(workers, executor, store, device), proxy
-        )
+        chosen = proxy_for(found, proxy, profile)
+        if initialise is not None:
+            chosen = proxy_for(found, proxy, chosen.profile.replace(initialise=initialise))
+        return cls(found, chosen, inputs, seed, Place(workers, executor, store, device), proxy)
 
     def at(
         self,

@@ -13,6 +13,7 @@ from torch import nn
 from naslib_gennas.errors import InputError
 from naslib_gennas.identity import code
 from naslib_gennas.networks.classifier import Classifier
+from naslib_gennas.networks.initialise import initialise
 from naslib_gennas.networks.staged import Origin, StagedNetwork
 from naslib_gennas.randomness import derive, isolated
 from naslib_gennas.regression.profiles import Profile
@@ -157,5 +158,6 @@ def build(space: SearchSpace[Any], arch: Any, profile: Profile, seed: int) -> St
     size = space.size(profile)
     with isolated(derive(seed, "initialisation")):
         network = space.build(arch, size)
+    initialise(network, profile.initialise, derive(seed, "weights"))
     network.built_from, network.norm_depth = Origin(space, arch), space.norm_depth(size)
     return network

@@ -190,11 +190,12 @@ def compare(
     found = spaces.get(space)
     if not 0 < top_percent <= 100:
         raise InputError(f"top percent is {top_percent}; it takes a number above 0 up to 100")
-    profile, inputs = scoring.pop("profile", None), scoring.get("inputs")
-    asked = asked_for(USUAL[found.kind] if names is None else names, profile)
+    settings = {name: scoring.pop(name, None) for name in ("profile", "initialise")}
+    inputs = scoring.get("inputs")
+    asked = asked_for(USUAL[found.kind] if names is None else names, **settings)
     rivals = _rivals(via, found, asked)
     table = truths.find(truth, found, higher_is_better)
-    simple = computed(asked, profile)
+    simple = computed(asked, **settings)
     # What cannot score the space is a column of its own below; here the place and the seed are checked.
     scorer = Scorer.of(found, "params", **{**scoring, "inputs": None})
     sample = list(ranking.choose(found, n, archs, table, scorer.seed)[1])
@@ -233,7 +234,7 @@ def compare(
     return result(complete=True)
 
 
-def asked_for(names: Sequence[str], profile: Any) -> Dict[str, Union[Proxy, Aggregate]]:
+def asked_for(names: Sequence[str], profile: Any, initialise: Optional[str]) -> Dict[str, Union[Proxy, Aggregate]]:
     """What each name means; files stand for the proxies that they hold."""
     found: Dict[str, Union[Proxy, Aggregate]] = {}
     for name in names:
@@ -243,27 +244,28 @@ def asked_for(names: Sequence[str], profile: Any) -> Dict[str, Union[Proxy, Aggr
         combined = aggregation.get(name)
         if combined is not None:
             for part in combined.parts:
-                _simple_proxy(part, profile)
+                _simple_proxy(part, profile, initialise)
             found[name] = combined
         elif name.endswith(".py"):
             for member in proxies.load_file(name):
-                found[member] = _simple_proxy(member, profile)
+                found[member] = _simple_proxy(member, profile, initialise)
         else:
-            found[name] = _simple_proxy(name, profile)
+            found[name] = _simple_proxy(name, profile, initialise)
     if not found:
         raise InputError("no proxies are named; as in --proxies gennas-combo,synflow,naswot")
     return found
 
 
-def _simple_proxy(name: str, profile: Any) -> Proxy:
+def _simple_proxy(name: str, profile: Any, initialise: Optional[str]) -> Proxy:
     """The proxy of ``NAME`` or ``NAME@PROFILE``; an @ may also be part of a task's name."""
     base, at, suffix = name.rpartition("@")
     if at and (suffix in profiles.PROFILES or suffix.endswith((".yaml", ".yml"))):
-        return proxies.get(base, suffix)
-    return proxies.get(name, profile)
+        name, profile = base, suffix
+    chosen = proxies.get(name, profile)
+    return chosen if initialise is None else proxies.get(name, chosen.profile.replace(initialise=initialise))
 
 
-def computed(asked: Mapping[str, Union[Proxy, Aggregate]], profile: Any) -> Dict[str, Proxy]:
+def computed(asked: Mapping[str, Union[Proxy, Aggregate]], profile: Any, initialise: Optional[str]) -> Dict[str, Proxy]:
     """The proxies to be computed: those asked for, and the parts of aggregates, each once."""
     found: Dict[str, Proxy] = {}
     for name, what in asked.items():
@@ -272,7 +274,7 @@ def computed(asked: Mapping[str, Union[Proxy, Aggregate]], profile: Any) -> Dict
         else:
             for part in what.parts:
                 chosen = asked.get(part)
-                found[part] = chosen if isinstance(chosen, Proxy) else _simple_proxy(part, profile)
+                found[part] = chosen if isinstance(chosen, Proxy) else _simple_proxy(part, profile, initialise)
     return found
 
 

@@ -190,9 +190,10 @@ def leaderboard(
     if not limit > 0:
         raise InputError(f"the limit is {limit}; it takes core-seconds above 0")
     size = sizes(n)
-    profile, inputs = scoring.pop("profile", None), scoring.get("inputs")
-    asked = comparison.asked_for(USUAL if names is None else names, profile)
-    chosen = comparison.computed(asked, profile)
+    settings = {name: scoring.pop(name, None) for name in ("profile", "initialise")}
+    inputs = scoring.get("inputs")
+    asked = comparison.asked_for(USUAL if names is None else names, **settings)
+    chosen = comparison.computed(asked, **settings)
     found, remarks = benchmarks.find(spaces, folders, truths)
     # What cannot score a space is blank there; here the place and the seed are checked.
     scorer = Scorer.of(found[0].space, "params", **{**scoring, "inputs": None})
