@@ -14,6 +14,7 @@ ROOMS = (
     "errors",
     "randomness",
     "reading",
+    "extensions",
     "identity",
     "reading",
     "user_code",

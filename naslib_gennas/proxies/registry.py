@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import pkgutil
 import traceback
 import types
@@ -15,6 +14,7 @@ import torch
 
 from naslib_gennas import reading
 from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.extensions import entry_points
 from naslib_gennas.networks.language_model import with_words
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.proxy import Proxy, Score, finite_score
@@ -180,7 +180,7 @@ def _load() -> None:
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"naslib_gennas.proxies.{module.name}")
     _loaded = True
-    for entry in entry_points(GROUP):
+    for entry in entry_points(GROUP).values():
         try:
             entry.load()
         except Exception as error:  # another package's fault must not stop this one
@@ -189,10 +189,3 @@ def _load() -> None:
                 RuntimeWarning,
                 stacklevel=3,
             )
-
-
-def entry_points(group: str) -> List[importlib.metadata.EntryPoint]:
-    """The entry points that installed packages have in a group."""
-    found: Any = importlib.metadata.entry_points()
-    # Python 3.9 gives a mapping.
-    return list(found.select(group=group) if hasattr(found, "select") else found.get(group, ()))

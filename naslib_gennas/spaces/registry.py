@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.metadata
 import inspect
 import pkgutil
 import re
@@ -12,6 +11,7 @@ from typing import Any, Callable, Dict, Iterable, List, Type
 
 from naslib_gennas import user_code
 from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.extensions import entry_points
 from naslib_gennas.spaces.space import SearchSpace
 
 _REGISTRY: Dict[str, Type[SearchSpace[Any]]] = {}
@@ -43,7 +43,7 @@ def search_space(name: str, also: Iterable[str] = ()) -> Callable[[Type[SearchSp
 def names() -> List[str]:
     """Every search space that `get` knows."""
     _load()
-    return sorted({*_REGISTRY, *_foreign()})
+    return sorted({*_REGISTRY, *entry_points(GROUP)})
 
 
 def get(space: Any, **settings: Any) -> SearchSpace[Any]:
@@ -70,9 +70,9 @@ def get(space: Any, **settings: Any) -> SearchSpace[Any]:
     if not isinstance(space, str):
         raise InputError(f"{space!r} is no search space; give its name, such as 'nasbench201'")
     _load()
-    if space not in _REGISTRY and space in _foreign():
+    if space not in _REGISTRY and space in entry_points(GROUP):
         try:
-            _foreign()[space].load()
+            entry_points(GROUP)[space].load()
         except Exception as error:  # another package's fault, said in a line
             raise InputError(
                 f"search space '{space}' of another package cannot be loaded: {type(error).__name__}: {error}"
@@ -110,10 +110,3 @@ def _load() -> None:
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
     _loaded = True
-
-
-def _foreign() -> Dict[str, importlib.metadata.EntryPoint]:
-    found: Any = importlib.metadata.entry_points()
-    # Python 3.9 gives a mapping.
-    entries = found.select(group=GROUP) if hasattr(found, "select") else found.get(GROUP, ())
-    return {entry.name: entry for entry in entries}

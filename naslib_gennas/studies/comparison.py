@@ -17,7 +17,8 @@ from naslib_gennas import proxies, spaces
 from naslib_gennas import truth as truths
 from naslib_gennas._version import __version__
 from naslib_gennas.errors import InputError, suggest
-from naslib_gennas.proxies import aggregation, registry
+from naslib_gennas.extensions import entry_points
+from naslib_gennas.proxies import aggregation
 from naslib_gennas.proxies.aggregation import Aggregate
 from naslib_gennas.proxies.proxy import Proxy
 from naslib_gennas.regression import batches, profiles
@@ -283,7 +284,7 @@ def _rivals(
 ) -> Dict[str, Tuple[SearchSpace[Any], Proxy]]:
     if via is None:
         return {}
-    found = {entry.name: entry for entry in registry.entry_points(RIVALS)}
+    found = entry_points(RIVALS)
     if via not in found:
         known = suggest(via, found) if found else "; no installed package has rivals (install naslib-gennas anew)"
         raise InputError(f"--via: unknown rival '{via}'{known}")
