@@ -593,3 +593,22 @@ def test_the_command_scores_and_describes_networks(empty_folder):
     assert scored.exit_code == 0 and scored.stdout.count("mine.py:make") == 4 and "95% of 2 seeds" in scored.stdout
     wrong = run(app, ["score", "mine.py:mak"])
     assert wrong.exit_code == 2 and "it has make" in wrong.output and "Traceback" not in wrong.output
+
+
+class GivesParameter(nn.Module):
+    """A module that is called with a parameter, as pooling-based vision transformers do with their positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.second = nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.Conv2d(8, 16, 3, 2, 1)
+        self.place = nn.Parameter(torch.zeros(1, 8, 1, 1))
+        self.drop = nn.Dropout(0.1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.second(torch.relu(self.norm(self.first(x) + self.drop(self.place))))
+
+
+def test_a_module_that_is_given_a_parameter_is_scored() -> None:
+    assert naslib_gennas.describe_network(GivesParameter()).flops > 0
+    found = naslib_gennas.score_network(GivesParameter(), profile={"steps": 2, "images": 2})
+    assert found.status == "ok" and found.reached == 1.0

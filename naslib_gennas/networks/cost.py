@@ -43,8 +43,16 @@ def multiply_adds(network: nn.Module, batch: torch.Tensor) -> float:
     papers count "FLOPs". Norms, activations, poolings and sums are left out.
     """
     counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
-        network.eval()(batch)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    try:
+        # The counter looks for the history of what modules are given, which a parameter has none of.
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        with counter, torch.no_grad():
+            network.eval()(batch)
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
     return counter.get_total_flops() / 2
 
 

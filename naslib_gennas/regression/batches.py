@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -179,19 +180,26 @@ def load(name: str = "photos", images: int = 16, resolution: int = 32) -> torch.
     Raises:
         InputError: an unknown name, or a folder or file without what it should hold.
     """
-    return _load(name, images, resolution, _stamp(name)).clone()
+    return _load(name, images, resolution, _stamp(name, images)).clone()
 
 
 Stamp = Tuple[Tuple[str, int, int], ...]
 
 
-def _stamp(name: str) -> Stamp:
+def _stamp(name: str, images: int) -> Stamp:
     """Name, time and size of the files behind a name: what is kept in memory is not that of a file that changed."""
     form, _, folder = name.partition(":")
-    place = Path(folder if form == "cifar" else name)
-    found = sorted(place.rglob("*"))[:10_000] if form == "cifar" and place.is_dir() else [place]
-    known = [(path, path.stat()) for path in found if path.is_file()]
-    return tuple((str(path), about.st_mtime_ns, about.st_size) for path, about in known)
+    if form == "cifar" and Path(folder).is_dir():
+        found = _cifar_file(Path(folder))
+        paths = [found] if found is not None else _image_files(Path(folder), images)
+    else:
+        paths = [Path(name)] if name.endswith(".npy") else []
+    stamps = []
+    for path in paths:
+        with contextlib.suppress(OSError, ValueError):  # who reads it says what is wrong with it
+            about = path.stat()
+            stamps.append((str(path), about.st_mtime_ns, about.st_size))
+    return tuple(stamps)
 
 
 @lru_cache(maxsize=8)
@@ -238,14 +246,13 @@ def _photo_statistics() -> np.ndarray:
 def _folder(folder: Path, images: int, resolution: int) -> torch.Tensor:
     if not folder.is_dir():
         raise InputError(f"input batch 'cifar:{folder}': no such folder; it takes CIFAR's python batches or images")
-    inner = [folder, *(folder / name for name in ("cifar-10-batches-py", "cifar-100-python"))]
-    batches = [path / name for path in inner for name in ("data_batch_1", "train") if (path / name).is_file()]
-    if batches:
-        pixels = pickles.load(batches[0], encoding="latin1")
+    file = _cifar_file(folder)
+    if file is not None:
+        pixels = pickles.load(file, encoding="latin1")
         try:
             arrays = np.asarray(pixels["data"], dtype=np.uint8)[:images].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         except (KeyError, TypeError, ValueError, IndexError):
-            raise InputError(f"input batch file '{batches[0]}' is not a CIFAR python batch: no 'data' rows") from None
+            raise InputError(f"input batch file '{file}' is not a CIFAR python batch: no 'data' rows") from None
         loaded = list(arrays)
     else:
         loaded = _read_images(folder, images)
@@ -254,11 +261,22 @@ def _folder(folder: Path, images: int, resolution: int) -> torch.Tensor:
     return _standardised(_stack(loaded, resolution), torch.tensor([CIFAR_MEAN, CIFAR_STD]))
 
 
+def _cifar_file(folder: Path) -> Optional[Path]:
+    """The python batch of CIFAR-10 or CIFAR-100 in a folder, if there is one."""
+    inner = [folder, *(folder / name for name in ("cifar-10-batches-py", "cifar-100-python"))]
+    found = (path / name for path in inner for name in ("data_batch_1", "train") if (path / name).is_file())
+    return next(found, None)
+
+
+def _image_files(folder: Path, images: int) -> List[Path]:
+    return list(itertools.islice(reading.files(folder, IMAGE_ENDINGS, f"input batch 'cifar:{folder}'"), images))
+
+
 def _read_images(folder: Path, images: int) -> List[np.ndarray]:
     from skimage import color, io
 
     loaded = []
-    for path in itertools.islice(reading.files(folder, IMAGE_ENDINGS, f"input batch 'cifar:{folder}'"), images):
+    for path in _image_files(folder, images):
         try:
             pixels = np.asarray(io.imread(path))
         except Exception as error:  # every image format has errors of its own

@@ -350,8 +350,9 @@ def _cost(network: TappedNetwork, small: calls.Inputs, batch: Batch) -> Tuple[fl
     """Multiply-additions of one example, and seconds of a training step on the batch."""
     images = max(1, len(calls.each(small)[0]) if network.batch_axis == 0 else calls.each(small)[0].shape[1])
     counter = FlopCounterMode(display=False)
+    # The counter looks for the history of what modules are given, which a parameter has none of.
     with torch.no_grad(), counter:
-        network.eval()(small)
+        network.eval().requires_grad_(False)(small)
     network.train().requires_grad_(True)
     seconds = math.inf
     for _ in range(2):  # the first of a process does more than the others
