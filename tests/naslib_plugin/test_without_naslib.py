@@ -141,6 +141,7 @@ def test_old_names_of_graphs_and_taps_work_with_a_warning(old: str) -> None:
 
 
 def test_rivals_are_found_by_entry_point_and_unknown_ones_are_named() -> None:
+    from naslib_gennas import extensions
     from naslib_gennas.studies import comparison
 
     assert "naslib" in extensions.entry_points(comparison.RIVALS)
