@@ -169,7 +169,7 @@ def plot(asked: argparse.Namespace) -> None:
             axis.xaxis.set_minor_formatter(NullFormatter())
             axis.margins(x=0.2)  # names stand to the right of their points
             axis.set_title(f"{space}, {column}, n up to {most}", fontsize=10)
-            axis.set_xlabel("core-seconds an architecture")
+            axis.set_xlabel("core-seconds per architecture")
             axis.set_ylabel("Spearman rho")
             axis.grid(alpha=0.3)
     for axis in axes.ravel()[len(SPACES) :]:

@@ -162,7 +162,7 @@ def report(asked: argparse.Namespace) -> None:
             if asked.scores:
                 print(f"\nsingle proxies: {singles(space, dataset, rows, asked.scores)}")
     costs = [row["seconds"] for row in read(asked.out / "features.jsonl") if row["features"]]
-    print(f"\n{np.mean(costs):.2f} core-seconds an architecture, {len(costs)} architectures")
+    print(f"\n{np.mean(costs):.2f} core-seconds per architecture, {len(costs)} architectures")
 
 
 def lines(

@@ -5,7 +5,7 @@
     python benchmarks/frontier.py report --data FOLDER --out frontier.jsonl --plot docs/notebook/frontier.png
 
 `score` appends a line an architecture (resumable: what is there already is not scored again); `report` prints a row a
-setting: core-seconds an architecture and Spearman's rho with its 95% interval for every data set. FOLDER holds
+setting: core-seconds per architecture and Spearman's rho with its 95% interval for every data set. FOLDER holds
 `benchmarks/` (ground truth) and `reference/` (the authors' own losses and times).
 
 Subsets never overlap: settings are chosen on `choose`, figures are reported on `report`; `reference` are the
@@ -264,7 +264,7 @@ def plot(rows: List[Dict[str, Any]], arguments: argparse.Namespace) -> None:
                     label="authors' code, combo (60 architectures)" if key == "combo_losses" else None,
                 )
         axes.set_xscale("log")
-        axes.set_xlabel("core-seconds an architecture")
+        axes.set_xlabel("core-seconds per architecture")
         axes.set_ylabel("Spearman rho")
         axes.set_title(f"{space}, {dataset}", fontsize=10)
         axes.grid(alpha=0.3)

@@ -5,7 +5,7 @@
     python benchmarks/scoring.py --share --space nasbench201 --profile fast --n 100
 
 FOLDER/reference holds `authors_nasbench201.json`, `authors_nasbench101.json` (losses and seconds of the authors' code
-on 60 architectures each, two seeds) and `authors_input_batch.npy`. Printed: core-seconds an architecture, ours and
+on 60 architectures each, two seeds) and `authors_input_batch.npy`. Printed: core-seconds per architecture, ours and
 theirs (their seconds were taken with two threads on two cores: twice that is core-seconds); the Spearman correlation of
 our final losses with theirs, beside that of their two seeds; our rho with the trained accuracy beside theirs; the ratio
 of the mean losses. `--throughput` compares one worker with two, on a machine with nothing else to do. `--share` takes

@@ -177,7 +177,7 @@ _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_number)
 
 
 def _depth(content: str) -> int:
-    """How deep brackets are in one another at the most; those in quotes count, too."""
+    """How deep brackets are in one another at most; those in quotes count, too."""
     deepest = depth = 0
     for match in re.finditer(r"[\[\]{}]", content):
         depth = depth + 1 if match.group() in "[{" else max(0, depth - 1)

@@ -46,7 +46,7 @@ def find(text: str, what: str) -> Any:
 
     Args:
         text: the file and a name that it defines.
-        what: what it shall be, for messages, such as "search space".
+        what: what it is meant to be, for messages, such as "search space".
 
     Raises:
         InputError: see `load`; or the file defines no such name; the nearest one is suggested.

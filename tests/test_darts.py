@@ -128,7 +128,7 @@ class TestPublishedParameterCounts:
         assert round((counted(genotype, 36, 20) - more) / 1e6, 1) == published
 
     def test_pnasnet_5(self) -> None:
-        # PNAS (arXiv:1712.00559), table 3: PNASNet-5 with N = 3, F = 48 has 3.2 M; three cells a stage.
+        # PNAS (arXiv:1712.00559), table 3: PNASNet-5 with N = 3, F = 48 has 3.2 M; three cells per stage.
         assert round(counted(cells(PNASNET_5, [2, 3, 4, 5, 6], PNASNET_5, [2, 3, 4, 5, 6]), 48, 9) / 1e6, 1) == 3.2
 
     def test_enas(self) -> None:

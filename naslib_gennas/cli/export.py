@@ -55,7 +55,7 @@ def export(
         options.what("--weights", metavar="FILE", help="Trained weights (a state_dict) for .pt2 and .onnx."),
     ] = None,
     overwrite: Annotated[
-        bool, options.output("--overwrite", help="Replace files that are there already.", show_default=False)
+        bool, options.output("--overwrite", help="Replace existing files.", show_default=False)
     ] = False,
     *,
     output: options.Output,

@@ -107,12 +107,17 @@ Count = Annotated[
 ]
 Architectures = Annotated[
     Optional[Path],
-    what("--archs", metavar="FILE", help="Take these instead: one on each line, or a CSV or JSON table."),
+    what("--archs", metavar="FILE", help="Score these instead of a sample: one per line, or a CSV or JSON table."),
 ]
 TopPercent = Annotated[float, how_much("--top", metavar="PERCENT", help="Top X% used for the retrieval metric.")]
 Evaluations = Annotated[
     Optional[int],
-    how_much("--evaluations", metavar="N", help="Stop after so many.", show_default="450, or no limit with --budget"),
+    how_much(
+        "--evaluations",
+        metavar="N",
+        help="Stop after this many evaluations.",
+        show_default="450, or no limit with --budget",
+    ),
 ]
 Budget = Annotated[Optional[str], how_much("--budget", metavar="TIME", help="Stop after this time: 90s, 10m, 2h.")]
 Population = Annotated[
@@ -148,12 +153,14 @@ TruthTable = Annotated[
         help="Ground truth: an installed table, a benchmark's file, a CSV or JSON file (FILE:COLUMN), or none.",
     ),
 ]
-LowerIsBetter = Annotated[bool, what("--lower-is-better", help="Of the ground truth: it is a loss, an error, a time.")]
+LowerIsBetter = Annotated[
+    bool, what("--lower-is-better", help="Lower values of the ground truth are better (a loss, an error, a time).")
+]
 HigherIsBetter = Annotated[
     bool,
     what(
         "--higher-is-better",
-        help="Of the ground truth: it is an accuracy. With neither of the two, the name of the column decides.",
+        help="Higher values of the ground truth are better. With neither option, the column's name decides.",
     ),
 ]
 
@@ -172,9 +179,7 @@ def _scoring(
             show_default="the proxy's own, mostly photos",
         ),
     ] = None,
-    seed: Annotated[
-        int, what("--seed", min=0, max=2**63 - 1, metavar="N", help="Random seed for sampling and scoring.")
-    ] = 0,
+    seed: Annotated[int, what("--seed", min=0, metavar="N", help="Random seed for sampling and scoring.")] = 0,
     profile: Annotated[
         Optional[str],
         how_much(

@@ -26,7 +26,7 @@ def rank(
         options.how_much(
             "--best",
             metavar="K",
-            help="Find the K best: re-score the top candidates at full depth (successive halving). 0: do not.",
+            help="Find the K best: re-score the top candidates at full depth (successive halving). 0: off.",
         ),
     ] = 0,
     scoring: options.Scoring,

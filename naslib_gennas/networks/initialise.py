@@ -1,4 +1,4 @@
-"""Give networks that shall be compared weights that were drawn in the same way."""
+"""Give networks that are to be compared weights that were drawn in the same way."""
 
 from __future__ import annotations
 

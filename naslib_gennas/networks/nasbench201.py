@@ -20,7 +20,7 @@ class NasBench201Network(StagedNetwork):
     Args:
         operations: the operation of each of `EDGES`, as NAS-Bench-201 calls them.
         channels: channels of the first stage.
-        cells: cells a stage.
+        cells: cells per stage.
         classes: of the classifier.
         trained: the BatchNorms that the benchmark's trained networks have in their cells, with affine parameters and
             running averages; without, those of its untrained cells, which scoring takes.

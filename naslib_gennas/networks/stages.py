@@ -45,8 +45,8 @@ def find(calls: Calls, count: int = 3, excluded: Sequence[int] = ()) -> Found:
 
     Args:
         calls: see `calls.read`.
-        count: how many at the most.
-        excluded: values that shall not be used.
+        count: how many at most.
+        excluded: values that must not be used.
     """
     used, mapped = 0, 0
     for value in calls.values:

@@ -273,7 +273,7 @@ def tap(
         module: it is run once, in evaluation mode.
         inputs: a small batch.
         names: see `named.StageName`; None: found by `stages.find`.
-        count: how many to find at the most.
+        count: how many to find at most.
 
     Raises:
         InputError: an unknown name, a network that cannot take the inputs, or one without feature maps.

@@ -23,7 +23,7 @@ def linear_regions(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> f
 
     TE-NAS (arXiv:2102.11535, section 3) counts the patterns of random images, and needs networks of one channel for
     that: in wider ones nearly every image has its own, and the number says nothing. On a line (arXiv:1901.09021) it
-    goes on telling networks apart. A network of four channels and one cell a stage, 8x8 inputs, Kaiming's
+    goes on telling networks apart. A network of four channels and one cell per stage, 8x8 inputs, Kaiming's
     initialisation (fan in).
     """
     kaiming(network, "fan_in", generator(seed, "regions"))

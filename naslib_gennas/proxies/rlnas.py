@@ -12,8 +12,8 @@ from naslib_gennas.proxies.registry import register
 from naslib_gennas.regression.batches import Batch
 from naslib_gennas.regression.profiles import Profile
 
-#: One cell a stage, 64 images of 8x8, 1,000 steps: a quarter of a minute on a core, where the paper trains for a day on
-#: a GPU. So few images that their labels are learned: with 512 of them, rank correlation is 0.1 lower at that cost.
+#: One cell per stage, 64 images of 8x8, 1,000 steps: a quarter of a minute on a core; the paper trains for a day on a
+#: GPU. So few images that their labels are learned: with 512 of them, rank correlation is 0.1 lower at that cost.
 SHORT = Profile(name="rlnas", cells=1, channels=8, images=64, resolution=8, steps=1000)
 
 

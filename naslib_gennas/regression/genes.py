@@ -97,7 +97,7 @@ def from_task(task: ProxyTask, rng: np.random.Generator) -> Genome:
             genes[basis]["present"] = False
         for part in stage.signals:
             if part.basis not in genes or genes[part.basis]["present"]:
-                raise ValueError(f"task '{task.name}': a genome has one {part.basis} signal a stage at the most")
+                raise ValueError(f"task '{task.name}': a genome has one {part.basis} signal a stage at most")
             used = {"weight": part.weight, "scope": part.scope, "fraction": part.fraction}
             genes[part.basis].update({key: value for key, value in used.items() if key in genes[part.basis]})
             genes[part.basis]["present"] = True

@@ -42,7 +42,7 @@ class Profile:
 
     Attributes:
         name: what `--profile` calls it.
-        cells: cells a stage, of DARTS without its two reduction cells: 4 are 14 cells in all (search spaces whose
+        cells: cells per stage, of DARTS without its two reduction cells: 4 are 14 cells in all (search spaces whose
             architectures state their depth, or have no cells, shrink their own way, see `SearchSpace.size`).
         channels: channels of the first stage.
         images: images in the input batch; None: the task's batch size (16).
@@ -56,7 +56,7 @@ class Profile:
         relative: the power of the training-mode loss after a third of the steps that the score's loss is divided by; 0:
             it is the loss alone. How far a training gets from where it was tells more of a network than where it ends.
         learning_rate: None: the task's.
-        statistics: what BatchNorm normalises by in evaluation: "running" averages, as ever, or the "batch" itself,
+        statistics: what BatchNorm normalises by in evaluation: "running" averages, as usual, or the "batch" itself,
             whose loss means something after few steps already, when running averages still lag behind.
         norm_momentum: of BatchNorm's running averages; None: the network's own (PyTorch's 0.1). Short trainings need
             averages that follow faster.

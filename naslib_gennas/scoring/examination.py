@@ -84,7 +84,7 @@ def examine(
         proxy: how large its input batch is.
         inputs: see `score_network`.
         names: the stages that the user names; None: they are found.
-        count: how many are found at the most.
+        count: how many are found at most.
         resolution: that the user asks for; None: the profile's, or the least that will do.
         device: where.
         excluded: stages that turned out to be skipped at times.

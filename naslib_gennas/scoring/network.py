@@ -125,7 +125,7 @@ def score_network(
             ``timm:resnet50``, ``torchvision:resnet50``, ``hf:CONFIG``, ``FILE.py:function``.
         stages: names of submodules (as `module.named_modules` has them) whose outputs are the stage feature maps, early
             ones first; of a module that is called several times ``name#2`` is the second call. None: found.
-        count: how many stages to find at the most.
+        count: how many stages to find at most.
         proxy: a proxy or its name.
         inputs: the input batch: a name (see `batches.load`), a .npy file, a tensor or a tuple or dict of tensors (used
             as given; integers get no noise), a function that makes such a batch, or a shape: (channels, height, width),

@@ -148,7 +148,7 @@ class Scorer:
             device, workers, executor, store: see `Place`.
 
         Raises:
-            InputError: an unknown name, a proxy that cannot score the space, a device that is not there.
+            InputError: an unknown name, a proxy that cannot score the space, a device that does not exist.
         """
         if isinstance(space, Scorer):
             if any((proxy, inputs, profile, initialise, seed, device != "cpu", workers, executor, store)):

@@ -102,7 +102,7 @@ class Darts(SearchSpace[Genotype]):
 
 
 def depth(cells: int) -> int:
-    """Cells of a network with `cells` normal cells a stage and the two reduction cells between stages."""
+    """Cells of a network with `cells` normal cells per stage and the two reduction cells between stages."""
     return 3 * cells + 2
 
 

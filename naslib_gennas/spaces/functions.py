@@ -36,7 +36,7 @@ _KEYS = 4096
 
 
 class NotAllowed(Exception):
-    """Raise it in a search space's function where the choices made so far shall not be combined.
+    """Raise it in a search space's function where the choices made so far must not be combined.
 
     They are drawn anew. ``optuna.TrialPruned`` does the same.
     """

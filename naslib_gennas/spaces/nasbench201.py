@@ -100,7 +100,7 @@ class NasBench201(SearchSpace[Cell]):
         return NasBench201Network(arch, size.channels, size.cells)
 
     def published(self, arch: Cell, classes: Optional[int] = None, resolution: Optional[int] = None) -> nn.Module:
-        """16 channels and 5 cells a stage (arXiv:2001.00326, section 2.1)."""
+        """16 channels and 5 cells per stage (arXiv:2001.00326, section 2.1)."""
         return Classifier(
             NasBench201Network(arch, 16, 5, classes or self.published_classes, trained=True), (self.name, arch)
         )

@@ -63,11 +63,11 @@ class NatsSize(SearchSpace[Widths]):
         return SizeNetwork(arch)
 
     def published(self, arch: Widths, classes: Optional[int] = None, resolution: Optional[int] = None) -> nn.Module:
-        """The five channels as they are, one cell a stage (arXiv:2009.00437, section 3.2)."""
+        """The five channels as they are, one cell per stage (arXiv:2009.00437, section 3.2)."""
         return Classifier(SizeNetwork(arch, classes or self.published_classes), (self.name, arch))
 
     def size(self, profile: Profile) -> Size:
-        """One for all profiles: the channels are what is searched for, and there is one cell a stage."""
+        """One for all profiles: the channels are what is searched for, and there is one cell per stage."""
         return self.paper_size
 
     def norm_depth(self, size: Size) -> int:

@@ -30,7 +30,7 @@ class Shrink:
 
     Attributes:
         channels: what 16 channels of a record become; None: 16.
-        cells: normal cells a stage that a network of the usual depth keeps; None: as the record states.
+        cells: normal cells per stage that a network of the usual depth keeps; None: as the record states.
     """
 
     channels: Optional[int] = None

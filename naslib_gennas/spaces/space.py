@@ -27,7 +27,7 @@ class Size:
 
     Attributes:
         channels: channels of the first stage.
-        cells: cells a stage.
+        cells: cells per stage.
     """
 
     channels: int

@@ -12,7 +12,7 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def evaluations_of(evaluations: Optional[int], budget: Optional[float]) -> Optional[int]:
-    """How many evaluations there are at the most: 450 where neither is given, as in the paper; None: no limit.
+    """How many evaluations there are at most: 450 where neither is given, as in the paper; None: no limit.
 
     Raises:
         InputError: there would be none.

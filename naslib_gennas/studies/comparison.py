@@ -50,7 +50,7 @@ class Column:
     Attributes:
         name: what the caller calls it, its profile included where one was named.
         scores: in the order of `Comparison.architectures`; -inf ranks last; empty where it cannot score the space.
-        seconds: core-seconds an architecture, the mean over those scored; NaN where none was.
+        seconds: core-seconds per architecture, the mean over those scored; NaN where none was.
         settings: profile, input batch and the proxy's own settings, or the parts of an aggregate.
         not_ok: how many scores have which status other than "ok", and `reasons` the commonest reason of each.
         spearman, kendall, retrieval: agreement with the truth; None without truth or scores.
@@ -98,7 +98,7 @@ class Comparison:
     Attributes:
         architectures: in the benchmark's notation.
         values: their true values, None where the table has none.
-        columns: one a proxy, in the order asked for.
+        columns: one per proxy, in the order asked for.
         agreement: Spearman's rho between the scores of each two columns (NaN where one says nothing).
         inputs: the input batch of all; None: each proxy's usual one.
         truth: where the truth is from, and how many of the architectures it has (`matched`).

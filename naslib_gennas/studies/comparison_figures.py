@@ -74,7 +74,7 @@ def cost(comparison: Comparison) -> Optional[Figure]:
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.tick_params(labelsize=8)
-    axis.set_xlabel("core-seconds an architecture", fontsize=9)
+    axis.set_xlabel("core-seconds per architecture", fontsize=9)
     axis.set_ylabel("Spearman rho, 95% interval", fontsize=9)
     axis.grid(alpha=0.3, which="both")
     made.canvas.draw()  # places the axes, which the labels go by

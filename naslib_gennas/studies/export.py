@@ -83,7 +83,7 @@ def export(
         to: files, each with one of the endings of `FORMATS`, or "genotype".
         seed: of the initial weights.
         weights: a file with a trained state_dict (``torch.save(model.state_dict(), ...)``) for .pt2 and .onnx.
-        overwrite: whether files that are there already are replaced.
+        overwrite: whether existing files are replaced.
 
     Raises:
         InputError: as `network`; a file that cannot be written or is there; an ending that is none of `FORMATS`;

@@ -79,7 +79,7 @@ class Standing:
         rho: the mean over the spaces that it scores.
         spaces: how many these are.
         behind: by how much its rho is below that of the best proxy on the space where it is furthest behind, and where.
-        seconds: core-seconds an architecture, the mean over the spaces that it scores.
+        seconds: core-seconds per architecture, the mean over the spaces that it scores.
     """
 
     proxy: str

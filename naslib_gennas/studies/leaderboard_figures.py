@@ -57,7 +57,7 @@ def critical_differences(ranks: Ranks) -> Figure:
 
 
 def cost(board: Leaderboard) -> Optional[Figure]:
-    """Mean rank with its interval against core-seconds an architecture; None where no proxy has both."""
+    """Mean rank with its interval against core-seconds per architecture; None where no proxy has both."""
     if board.ranks is None:
         return None
     ranks = dict(zip(board.ranks.methods, board.ranks.mean_ranks))
@@ -81,7 +81,7 @@ def cost(board: Leaderboard) -> Optional[Figure]:
         place = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": 7, "color": colour}
         axis.annotate(_short(one.proxy), (one.seconds, rank.value), **place)
     axis.margins(x=0.2)
-    axis.set_xlabel("core-seconds an architecture, mean over the search spaces", fontsize=9)
+    axis.set_xlabel("core-seconds per architecture, mean over the search spaces", fontsize=9)
     axis.set_ylabel("mean rank, 95% interval", fontsize=9)
     axis.tick_params(labelsize=8)
     axis.grid(alpha=0.3, which="both")

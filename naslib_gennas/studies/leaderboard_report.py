@@ -26,7 +26,7 @@ Cell = Tuple[str, str]
 
 
 def write(board: Leaderboard, folder: Union[str, Path]) -> Path:
-    """Write a leaderboard into a folder, which is made where it is not there.
+    """Write a leaderboard into a folder, which is made if it does not exist.
 
     report.html, result.json; standings.csv (a row a proxy), table.csv (a row a proxy and data set); for a paper:
     standings.tex and table.tex (booktabs), citations.bib, and the figures as SVG and PDF. A full disk loses these

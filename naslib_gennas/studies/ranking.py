@@ -134,7 +134,7 @@ def rank(
         proxy: a proxy or its name; None: `gennas-combo` (`gennas-nlp-combo` for recurrent networks).
         n: architectures to draw (64), none twice; isomorphic ones only where there are no others left. They come
             from the truth's table where that has a part of the space only.
-        truth: "installed" (the table that is there for the space, if any), None, or what `truth.load` takes.
+        truth: "installed" (the table installed for the space, if any), None, or what `truth.load` takes.
         archs: architectures to rank instead of drawing any: a list, or a file of `read_architectures`.
         out: a folder for scores.csv (written as the scores come), result.json and scatter.png; None: nothing is
             written.
@@ -143,7 +143,7 @@ def rank(
             networks (see `race`); 0: there is no race.
         higher_is_better: of the truth; None: as the column's name says.
         progress: called with every record, how many are done and how many there are.
-        scoring: `inputs`, `profile`, `seed` (of the sample and of the scores), `workers`, `executor`, `store`,
+        scoring: `inputs`, `profile`, `seed` (for sampling and scoring), `workers`, `executor`, `store`,
             `device`: see `Scorer.of`.
 
     Raises:
@@ -251,7 +251,7 @@ def choose(
 
 
 def read_architectures(path: Union[str, Path], space: SearchSpace[Any]) -> List[Any]:
-    """The architectures of a file: a table as `truth` reads them, a JSON list, or a text with one a line.
+    """The architectures of a file: a table as `truth` reads them, a JSON list, or a text with one per line.
 
     Raises:
         InputError: the file cannot be read or holds something else; the message names the line or entry.

@@ -39,7 +39,7 @@ COLUMNS = (
 
 
 def write(comparison: Comparison, folder: Union[str, Path]) -> Path:
-    """Write a comparison into a folder, which is made where it is not there.
+    """Write a comparison into a folder, which is made if it does not exist.
 
     report.html, result.json, table.csv and scores.csv; for a paper: table.tex (booktabs), citations.bib (what the
     proxies come from) and all figures as SVG and PDF.
@@ -69,12 +69,12 @@ def write(comparison: Comparison, folder: Union[str, Path]) -> Path:
 
 
 def rows(comparison: Comparison) -> List[Dict[str, Any]]:
-    """One mapping a proxy, with numbers as they are: what table.csv holds."""
+    """One mapping per proxy, with numbers as they are: what table.csv holds."""
     return column_rows(comparison.columns)
 
 
 def column_rows(columns: Sequence[Column]) -> List[Dict[str, Any]]:
-    """One mapping a column, by the names of `COLUMNS`."""
+    """One mapping per column, by the names of `COLUMNS`."""
     found = []
     for column in columns:
         row: Dict[str, Any] = {"proxy": column.name}

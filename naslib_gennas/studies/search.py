@@ -59,7 +59,7 @@ def search(
     """Search for the architecture of the highest score.
 
     With one worker the same settings always give the same search. A search is kept in the store step by step: called
-    again with the same settings, it goes on where it was, with more evaluations or more time, too.
+    again with the same settings, it continues where it stopped, with more evaluations or more time, too.
 
     Args:
         space: a search space, its name, or a scorer.
@@ -73,7 +73,7 @@ def search(
             time they get a third.
         control: let random search look at as many architectures (for the same time, under a budget) afterwards; None:
             where the method is another one and has a use for it.
-        truth: "installed" (the table that is there for the space, if any), None, or what `truth.load` takes. It is
+        truth: "installed" (the table installed for the space, if any), None, or what `truth.load` takes. It is
             only looked at: the search does not know it.
         out: a folder for result.json, history.csv and search.png; None: nothing is written.
         progress: called after each step.
@@ -81,7 +81,7 @@ def search(
             `population`, `tournament`, `nu`.
 
     Raises:
-        InputError: an unknown name, an impossible constraint, a budget of nothing, a folder of another search, or
+        InputError: an unknown name, an impossible constraint, an empty budget, a folder of another search, or
             something that the method has no use for.
         Interrupted: Ctrl-C or SIGTERM; everything done is in the store.
     """

@@ -5,8 +5,8 @@ fitness = the rank correlation of scores and accuracy. The sign of the correlati
 architectures backwards is of no use as a proxy. Unlike there, the usual task is the first individual: 20 labels are
 few, and what is known to work on other spaces is a better guess than a random one.
 
-For the same reason the best task of a search replaces the usual one only where it is better by more than luck: the best
-of hundreds of correlations with 20 labels is too high. How much too high is told by the random tasks of the first
+For the same reason the best task of a search replaces the usual one only where it is better than chance explains: the
+best of hundreds of correlations with 20 labels is too high. How much too high is told by the random tasks of the first
 population (see `labels.shrinkage`), and what is left of it must be above the usual task's correlation.
 """
 
@@ -76,7 +76,7 @@ def search(
     """Search for the proxy task that orders some labelled architectures of a space best.
 
     With one worker the same settings always give the same search. It is kept in the store: called again with the same
-    settings, it goes on where it was.
+    settings, it continues where it stopped.
 
     Args:
         space: a search space or its name.
@@ -92,7 +92,7 @@ def search(
         scoring: `inputs`, `profile`, `seed`, `workers`, ...: see `Scorer.of`; `population` and `tournament`.
 
     Raises:
-        InputError: labels that cannot be used, a budget of nothing, a folder of another search.
+        InputError: labels that cannot be used, an empty budget, a folder of another search.
         Interrupted: Ctrl-C or SIGTERM; everything done is in the store.
     """
     ageing = methods.chosen(method, scoring).settings

@@ -17,7 +17,7 @@ from naslib_gennas.truth import benchmark_files, nds, table, user_tables
 from naslib_gennas.truth.benchmark_files import ANALOG
 from naslib_gennas.truth.table import Truth
 
-#: Asks `find` for the table that is there for the space, if any.
+#: Asks `find` for the table installed for the space, if any.
 INSTALLED = "installed"
 _BENCHMARKS = (".pth", ".pkl", ".pickle")
 # A file that is not there, and the column that was asked of it.
@@ -74,7 +74,7 @@ def add(what: str, source: Union[str, Path]) -> List[Tuple[str, Path, int]]:
 def find(
     spec: Union[str, Path, Truth, None], space: SearchSpace[Any], higher_is_better: Optional[bool] = None
 ) -> Optional[Truth]:
-    """As `load`; "installed" is the table that is there for the space, if any, and None is none."""
+    """As `load`; "installed" is the table installed for the space, if any, and None is none."""
     if spec == INSTALLED:
         spec = next(iter(installed(space)), None)
     return None if spec is None else load(spec, space, higher_is_better)

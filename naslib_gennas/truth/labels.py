@@ -101,7 +101,7 @@ def choose(
 
     Args:
         file: of the labels; or None:
-        truth: a table to draw `n` from ("installed": the one that is there for the space).
+        truth: a table to draw `n` from ("installed": the one installed for the space).
         held_out: a file of other labels, or how many more to draw from `truth`.
         higher_is_better: of all of them; None: as the columns' names say.
     """
