@@ -265,6 +265,14 @@ def test_a_device_that_is_not_there_is_one_line(device: str) -> None:
         naslib_gennas.score("nasbench201", ARCH, device=device)
 
 
+@pytest.mark.parametrize("given", [1234, (4, 0, 3, 1, 4, 3), None, object(), 1.5, b"none"])
+def test_what_is_no_architecture_is_refused_in_a_line(given: Any) -> None:
+    for call in (naslib_gennas.score, lambda space, arch: list(Scorer.of(space, workers=1).many([arch]))):
+        with pytest.raises(InputError, match="nasbench201: ") as raised:
+            call("nasbench201", given)
+        assert "\n" not in str(raised.value)
+
+
 def test_python_and_the_command_share_the_search_methods() -> None:
     with pytest.raises(InputError, match="Known: .*evolution.*nasi.*random.*rlnas"):
         search.search("nasbench201", method="te-nasi")

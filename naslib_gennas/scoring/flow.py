@@ -80,7 +80,7 @@ def records(
         """Records that need no work, tasks for those that do, None for those that wait for a task under way."""
         for index, (arch, job) in enumerate(items):
             space = job.space
-            arch = space.parse(arch) if isinstance(arch, (str, Mapping)) else arch
+            arch = _architecture(space, arch)
             key, text, reason = space.key(arch), space.format(arch), space.untrainable(arch)
             identity = (job.run, key)
             if reason:
@@ -112,6 +112,25 @@ def records(
     finally:
         for task, result in flow.drain():
             keep(task, _row(task, result, True))
+
+
+def _architecture(space: SearchSpace[Any], given: Any) -> Any:
+    """The architecture that is given, as itself or in the space's notation.
+
+    Raises:
+        InputError: it is none of the space's.
+    """
+    if isinstance(given, (str, Mapping)):
+        return space.parse(given)
+    try:
+        return space.parse(space.format(given))
+    except InputError:
+        raise
+    except Exception:  # whatever a value of another kind brings about
+        shown = f"{given!r}"
+        shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+        example = f"; one looks like {space.notation}" if space.notation else ""
+        raise InputError(f"{space.name}: {shown} is no architecture{example}") from None
 
 
 class _Flow:
