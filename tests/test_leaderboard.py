@@ -144,7 +144,7 @@ def test_a_larger_sample_begins_with_the_smaller_one(folder: Path) -> None:
     assert large.spaces[0].architectures[:4] == small.spaces[0].architectures
 
 
-def test_the_files_hold_the_table_the_figures_and_the_reasons(board: Leaderboard, tmp_path: Path) -> None:
+def test_the_files_hold_the_table_the_figures_and_the_reasons(board: Leaderboard, folder: Path, tmp_path: Path) -> None:
     leaderboard_report.write(board, tmp_path)
     content = json.loads((tmp_path / "result.json").read_text())
     assert [row["proxy"] for row in content["standings"]] == [one.proxy for one in board.standings]
@@ -159,6 +159,7 @@ def test_the_files_hold_the_table_the_figures_and_the_reasons(board: Leaderboard
     assert r"\toprule" in tex and r"vote:params+l2\_norm" in tex
     assert r"task\_a" in (tmp_path / "table.tex").read_text()
     html = (tmp_path / "report.html").read_text()
+    assert f"--truth-folder {folder}" in html and "nasbench201=10,transnas-micro=8" in html
     assert "cannot score nasbench201" in html and html.count("data:image/svg+xml") == 2
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     assert names == {f"{name}.{end}" for name in ("critical-differences", "cost") for end in ("svg", "pdf")}

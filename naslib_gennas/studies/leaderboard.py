@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 
+from naslib_gennas import spaces as _spaces
 from naslib_gennas._version import __version__
 from naslib_gennas.errors import InputError
 from naslib_gennas.scoring.record import Record
@@ -54,12 +55,14 @@ class Space:
 
     Attributes:
         name: of the search space.
+        asked: what the caller called it, such as ``FILE.py:NAME``.
         architectures: in its own notation.
         columns: the scores, costs and problems of each proxy, in the order asked for.
         data_sets: their agreement with each truth.
     """
 
     name: str
+    asked: str
     architectures: Tuple[str, ...]
     columns: Tuple[Column, ...]
     data_sets: Tuple[DataSet, ...]
@@ -97,6 +100,7 @@ class Leaderboard:
         spaces: one a search space.
         ranks: the mean ranks over the spaces, and which differ by more than chance; None where nothing was scored.
         standings: one a proxy, best mean rank first.
+        folders, truths: where ground truth was looked for, beside what is installed.
         remarks: files that are no ground truth, and why.
         complete: False where the run was interrupted; proxies that were not done on a space are blank there.
     """
@@ -107,6 +111,8 @@ class Leaderboard:
     seed: int
     inputs: Optional[str]
     top_percent: float
+    folders: Tuple[str, ...]
+    truths: Tuple[str, ...]
     remarks: Tuple[str, ...]
     wall_seconds: float
     complete: bool = True
@@ -121,7 +127,7 @@ class Leaderboard:
 
     def to_json(self) -> Dict[str, Any]:
         """The leaderboard as plain data: what `result.json` and `--json` hold."""
-        keys = ("seed", "inputs", "top_percent", "remarks", "complete", "wall_seconds")
+        keys = ("seed", "inputs", "top_percent", "folders", "truths", "remarks", "complete", "wall_seconds")
         content: Dict[str, Any] = {key: getattr(self, key) for key in keys}
         content["version"], content["torch"] = __version__, torch.__version__
         content["ranks"] = None if self.ranks is None else _plain_ranks(self.ranks)
@@ -197,6 +203,7 @@ def leaderboard(
     found, remarks = benchmarks.find(spaces, folders, truths)
     # What cannot score a space is blank there; here the place and the seed are checked.
     scorer = Scorer.of(found[0].space, "params", **{**scoring, "inputs": None})
+    called = {_spaces.get(space).name: space for space in spaces or () if isinstance(space, str)}
     samples = {one.space.name: _sample(one, size, scorer.seed) for one in found}
     scored: Dict[str, Dict[str, Column]] = {one.space.name: {} for one in found}
     total = sum(map(len, samples.values())) * len(chosen)
@@ -209,11 +216,22 @@ def leaderboard(
             for name, what in asked.items():
                 column = comparison.finished(name, what, scored[one.space.name])
                 columns.append(column or Column(name, problem="the run was stopped before it was done"))
-            boards.append(_space(one, samples[one.space.name], columns, top_percent, scorer.seed))
+            asked_as = called.get(one.space.name, one.space.name)
+            boards.append(_space(one, asked_as, samples[one.space.name], columns, top_percent, scorer.seed))
         ranks, standings = _ranked(boards, list(asked), scorer.seed)
         wall = time.perf_counter() - started
         return Leaderboard(
-            tuple(boards), ranks, standings, scorer.seed, inputs, top_percent, tuple(remarks), wall, complete
+            tuple(boards),
+            ranks,
+            standings,
+            scorer.seed,
+            inputs,
+            top_percent,
+            tuple(map(str, folders)),
+            tuple(truths),
+            tuple(remarks),
+            wall,
+            complete,
         )
 
     with scorer:
@@ -276,7 +294,12 @@ def _hopeless(records: Sequence[Record], limit: float) -> str:
 
 
 def _space(
-    benchmark: Benchmark, sample: Sequence[Any], columns: Sequence[Column], top_percent: float, seed: int
+    benchmark: Benchmark,
+    asked: str,
+    sample: Sequence[Any],
+    columns: Sequence[Column],
+    top_percent: float,
+    seed: int,
 ) -> Space:
     data_sets = []
     for name, table in benchmark.truths.items():
@@ -284,7 +307,7 @@ def _space(
         facts = {**table.to_json(), "matched": sum(value is not None for value in values)}
         data_sets.append(DataSet(name, facts, tuple(comparison.judged(columns, values, table, top_percent, seed))))
     texts = tuple(benchmark.space.format(arch) for arch in sample)
-    return Space(benchmark.space.name, texts, tuple(columns), tuple(data_sets))
+    return Space(benchmark.space.name, asked, texts, tuple(columns), tuple(data_sets))
 
 
 def _ranked(boards: Sequence[Space], names: Sequence[str], seed: int) -> Tuple[Optional[Ranks], Tuple[Standing, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+import shlex
 from importlib import resources
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple, Union
@@ -116,12 +117,13 @@ def blanks(board: Leaderboard) -> List[str]:
 
 def command(board: Leaderboard) -> str:
     """The command that repeats a leaderboard, as far as its settings tell."""
-    import shlex
-
     counts = ",".join(f"{space.name}={len(space.architectures)}" for space in board.spaces)
     names = [column.name for column in board.spaces[0].columns]
-    parts = ["gennas", "leaderboard", "--spaces", ",".join(space.name for space in board.spaces)]
+    parts = ["gennas", "leaderboard", "--spaces", ",".join(space.asked for space in board.spaces)]
     parts += ["--proxies", ",".join(names), "--n", counts, "--seed", str(board.seed)]
+    parts += [part for folder in board.folders for part in ("--truth-folder", folder)]
+    parts += [part for truth in board.truths for part in ("--truth", truth)]
+    parts += [] if board.inputs is None else ["--inputs", board.inputs]
     return " ".join(map(shlex.quote, parts))
 
 
