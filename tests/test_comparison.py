@@ -103,6 +103,20 @@ def test_nasi_ada_prefers_a_trace_near_the_mean() -> None:
     assert list(found) == [1.0, 2.0, 3.0, -2.0, -math.inf]
 
 
+def test_standardised_scores_add_up_in_standard_deviations() -> None:
+    parts = np.array([[0.0, 2.0, 4.0, 2.0], [1e9, 1e9, 3e9, -math.inf], [7.0, 7.0, 7.0, 7.0]])
+    first, second = np.array([-2, 0, 2, 0]) / math.sqrt(2), np.array([-1, -1, 2]) / math.sqrt(2)
+    assert aggregation.zsum(parts)[:3] == pytest.approx(first[:3] + second)
+    assert aggregation.zsum(parts)[3] == -math.inf
+
+
+def test_standardised_scores_tell_apart_what_is_better_than_all_of_the_sample() -> None:
+    reference = np.random.default_rng(0).normal(size=(2, 50))
+    alone = [aggregation.against(reference, [value, 0.0], aggregation.zsum) for value in (4.0, 5.0, 6.0)]
+    ranked = [aggregation.against(reference, [value, 0.0], aggregation.ranksum) for value in (4.0, 5.0, 6.0)]
+    assert alone[0] < alone[1] < alone[2] and len(set(ranked)) == 1
+
+
 def test_against_a_reference_orders_as_within_the_sample() -> None:
     rng = np.random.default_rng(0)
     reference, new = rng.normal(size=(3, 50)), rng.normal(size=(3, 5))

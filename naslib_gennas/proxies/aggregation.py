@@ -1,8 +1,8 @@
 """Several proxies as one: rank aggregation over a sample of architectures.
 
-``vote:a+b+c``, ``ranksum:a+b+c``, `az_nas` and `nasi-ada` say nothing of one architecture alone: their scores are
-relative to the sample. In a search, where architectures come one by one, each is compared with a fixed reference
-sample.
+``vote:a+b+c``, ``ranksum:a+b+c``, ``zsum:a+b+c``, `az_nas` and `nasi-ada` say nothing of one architecture alone: their
+scores are relative to the sample. In a search, where architectures come one by one, each is compared with a fixed
+reference sample.
 """
 
 from __future__ import annotations
@@ -46,6 +46,21 @@ def ranksum(scores: np.ndarray) -> np.ndarray:
     return _ranks(scores).sum(0)
 
 
+def zsum(scores: np.ndarray) -> np.ndarray:
+    """The sum of the standardised scores of the parts: each less its mean over the sample, in standard deviations.
+
+    Unlike ranks it tells apart architectures that are better than all of the sample, as a search finds them. What a
+    part ranks last (-inf) ranks last.
+    """
+    total = np.zeros(scores.shape[1])
+    for row in scores:
+        finite = np.isfinite(row)
+        spread = float(row[finite].std()) if finite.any() else 0.0
+        middle = float(row[finite].mean()) if finite.any() else 0.0
+        total += np.where(finite, (np.where(finite, row, middle) - middle) / (spread or 1.0), -np.inf)
+    return total
+
+
 def log_ranks(scores: np.ndarray) -> np.ndarray:
     """Sum over the parts of log(rank / n): a bad rank in one of them weighs heavily (AZ-NAS, arXiv:2403.19232)."""
     return np.log(_ranks(scores) / scores.shape[1]).sum(0)
@@ -68,7 +83,7 @@ FIXED = {
     "nasi-ada": Aggregate("nasi-ada", ("nasi",), below_mean),
 }
 #: Aggregates of any parts: ``RULE:a+b+c``.
-RULES = {"vote": vote, "ranksum": ranksum}
+RULES = {"vote": vote, "ranksum": ranksum, "zsum": zsum}
 
 
 def get(name: str) -> Optional[Aggregate]:

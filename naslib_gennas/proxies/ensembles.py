@@ -1,4 +1,4 @@
-"""``vote:a+b+c``, ``ranksum:a+b+c``, `az_nas`, `nasi-ada`: aggregates as proxies that score one architecture at a time.
+"""``vote:a+b+c``, ``ranksum:a+b+c``, ``zsum:a+b+c``, `az_nas`, `nasi-ada` as proxies that score one architecture.
 
 An architecture joins a reference sample of random ones of its space, and the aggregate's rule is applied to them all.
 So searches can use them; `gennas compare` aggregates over its own sample instead.

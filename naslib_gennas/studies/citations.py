@@ -163,7 +163,7 @@ _OF: Dict[str, Tuple[str, ...]] = {
     "nasi": ("shu2022nasi",),
     "rlnas": ("zhang2021rlnas",),
 }
-_ENSEMBLES = {"vote": ("abdelfattah2021zerocost",), "ranksum": (), "ranklog": ("lee2024aznas",)}
+_ENSEMBLES = {"vote": ("abdelfattah2021zerocost",), "ranksum": (), "zsum": (), "ranklog": ("lee2024aznas",)}
 
 
 def keys(proxy: str) -> List[str]:
