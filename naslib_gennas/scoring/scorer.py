@@ -11,6 +11,7 @@ import cloudpickle
 
 from naslib_gennas import identity, proxies, spaces
 from naslib_gennas.errors import InputError
+from naslib_gennas.proxies.measure import conditions
 from naslib_gennas.proxies.proxy import Proxy
 from naslib_gennas.regression.batches import Batch
 from naslib_gennas.regression.profiles import Profile
@@ -117,7 +118,8 @@ class Scorer:
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
             raise InputError(f"seed is {seed!r}; it takes a whole number from 0 up to 2**63 - 1")
         self.space, self.proxy, self.seed, self.place = space, proxy, seed, place
-        self.batch: Batch = proxy.batch(space.kind, inputs, space.inputs)
+        with conditions():  # resized on one thread: a process that was forked has no others
+            self.batch: Batch = proxy.batch(space.kind, inputs, space.inputs)
         self._inputs, self._asked = inputs, asked
         self._job: Optional[Job] = None
 
