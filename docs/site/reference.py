@@ -62,7 +62,8 @@ def _describe(command: Any, name: str, level: int, context: Any, parts: List[str
 
 def _prose(text: str) -> str:
     """A help text as Markdown: the words, and its example as a command."""
-    words, _, example = _plain(inspect.cleandoc(text)).partition("Example:")
+    words, _, example = _plain(inspect.cleandoc(text)).replace("Examples:", "Example:").partition("Example:")
+    example = re.sub(r",\n\s*", "\n", example)
     return words + (f"\n```sh\n{example.strip()}\n```\n" if example else "")
 
 
@@ -78,7 +79,7 @@ def _row(parameter: Any, context: Any) -> str:
     text = _plain(getattr(parameter, "help", None) or "")
     shown = getattr(parameter, "show_default", None)
     usual = shown if isinstance(shown, str) else parameter.get_default(context, call=False) if shown else None
-    if usual not in (None, False, "", [], ()) and not callable(usual):
+    if (usual or type(usual) is int) and not callable(usual):
         text += f" Default: {usual}."
     return _cells(f"{names} {metavar}" if names else f"`{metavar or parameter.name}`", text)
 

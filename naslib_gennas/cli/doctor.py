@@ -7,7 +7,7 @@ from naslib_gennas.cli.printing import print_columns
 
 
 def doctor(output: Output) -> None:
-    """Say what is installed for the NASLib plugin, and what to do about what is missing.
+    """Check what the NASLib plugin needs, and say how to get what is missing.
 
     Example: [bold]gennas doctor[/]
     """

@@ -23,7 +23,7 @@ def export_scores(
         str, options.what("--proxies", metavar="A,B,...", help="Proxies to score with.")
     ] = "gennas-combo,gennas-plus",
     dataset: Annotated[
-        str, options.what("--dataset", metavar="NAME", help="Data set that the table is to be found under.")
+        str, options.what("--dataset", metavar="NAME", help="Data set under which NASLib finds the table.")
     ] = "cifar10",
     truth: options.Truth,
     n: Count = None,

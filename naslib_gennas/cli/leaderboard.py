@@ -39,7 +39,7 @@ def leaderboard(
         options.what(
             "--truth-folder",
             metavar="DIR",
-            help="Folder of tables; which search space each belongs to is found. May be repeated.",
+            help="Folder of tables; the search space of each is detected. May be repeated.",
         ),
     ] = None,
     truth: Annotated[
@@ -54,13 +54,13 @@ def leaderboard(
     n: Annotated[
         str,
         options.how_much(
-            "--n", metavar="N", help="Architectures a search space: 60, or 60,darts=40,nds-*=40 for some of them."
+            "--n", metavar="N", help="Architectures per search space: 60, or 60,darts=40,nds-*=40 for some of them."
         ),
     ] = "60",
     limit: Annotated[
         float,
         options.how_much(
-            "--limit", metavar="SECONDS", help="Leave a proxy out where a score takes more core-seconds than this."
+            "--limit", metavar="SECONDS", help="Leave out a proxy whose scores take more core-seconds than this."
         ),
     ] = 10.0,
     top: TopPercent = 10.0,

@@ -134,7 +134,7 @@ Control = Annotated[
     how_much(
         "--control/--no-control",
         help="Also run random search with the same budget, for comparison.",
-        show_default="control, where the method has a use for it",
+        show_default="control, if the method can use it",
     ),
 ]
 OutFolder = Annotated[

@@ -26,15 +26,15 @@ def score(
     resolution: Annotated[
         Optional[int],
         options.how_much(
-            "--resolution", metavar="PIXELS", help="Of a network's images.", show_default="the least that will do"
+            "--resolution", metavar="PIXELS", help="Image size for networks.", show_default="the smallest that works"
         ),
     ] = None,
     seeds: Annotated[int, options.how_much("--seeds", min=1, metavar="N", help="Seeds for a network's interval.")] = 1,
-    dry_run: Annotated[
-        bool, options.output("--dry-run", help="Only say what of a network would be scored, and its cost.")
-    ] = False,
     *,
     scoring: options.Scoring,
+    dry_run: Annotated[
+        bool, options.output("--dry-run", help="Show what would be scored of a network and its cost; score nothing.")
+    ] = False,
     output: options.Output,
 ) -> None:
     """Score architectures or networks without labels; higher is better.

@@ -34,7 +34,7 @@ def search(
         options.what(
             "--constraint",
             metavar="BOUND",
-            help="On the network that is trained in the end: params<5M, flops<600M, latency<20ms, memory<2GB, or "
+            help="Limit on the network that you train in the end: params<5M, flops<600M, latency<20ms, memory<2GB, or "
             "FILE.py:FUNCTION. May be given several times.",
         ),
     ] = None,
@@ -46,11 +46,11 @@ def search(
     ] = None,
     cells: Annotated[
         Optional[int],
-        options.what("--cells", metavar="N", help="Its depth (darts).", show_default="as published"),
+        options.what("--cells", metavar="N", help="Depth of that network (darts).", show_default="as published"),
     ] = None,
     channels: Annotated[
         Optional[int],
-        options.what("--channels", metavar="N", help="Its width (darts).", show_default="as published"),
+        options.what("--channels", metavar="N", help="Width of that network (darts).", show_default="as published"),
     ] = None,
     nu: Annotated[
         Optional[str],
@@ -72,7 +72,7 @@ def search(
         options.how_much(
             "--finalists",
             metavar="N",
-            help="Re-score so many of the best at the full depth of the space. 0: none.",
+            help="Re-score this many of the best at full depth. 0: none.",
             show_default="a fifth of the evaluations",
         ),
     ] = None,

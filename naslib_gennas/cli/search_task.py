@@ -40,7 +40,7 @@ def search_task(
     ] = None,
     n: Annotated[
         int,
-        options.how_much("--n", min=1, metavar="N", help="Labels to draw from --truth, where there are no --labels."),
+        options.how_much("--n", min=1, metavar="N", help="Labels to draw from --truth if there are no --labels."),
     ] = 20,
     evaluations: Evaluations = None,
     budget: Budget = None,

@@ -78,11 +78,11 @@ def prune(
     other_versions: Annotated[
         bool, options.what("--other-versions", help="Only scores of other versions of this package.")
     ] = False,
-    failed: Annotated[bool, options.what("--failed", help="Only failures.")] = False,
+    failed: Annotated[bool, options.what("--failed", help="Only failed scores.")] = False,
     everything: Annotated[bool, options.what("--all", help="All of them.")] = False,
     file: StoreFile = None,
 ) -> None:
-    """Delete kept scores that meet all that is asked for, and free their disk space.
+    """Delete kept scores that match all given options, and free their disk space.
 
     Example: [bold]gennas store prune --other-versions[/]
     """
