@@ -5,7 +5,6 @@ They are about `SearchSpace.published`: full size, a stated resolution; not abou
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import math
 import operator
@@ -17,13 +16,12 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import torch
 
-from naslib_gennas import identity, user_code
+from naslib_gennas import user_code
 from naslib_gennas.errors import InputError, suggest
-from naslib_gennas.identity import canonical
 from naslib_gennas.scoring.store import Store
 from naslib_gennas.spaces.space import SearchSpace
 from naslib_gennas.studies import measures
-from naslib_gennas.studies.measures import MEASURES, Conditions, Measured
+from naslib_gennas.studies.measures import MEASURES, Conditions, Measured, Measurements
 
 _COMPARISONS: Dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -57,25 +55,11 @@ class Constraint:
 
     def __str__(self) -> str:
         bound = f"{self.comparison}{self.shown(self.bound)}" if self.comparison else ""
-        return f"{self.measure}{bound}{self._conditions()}"
-
-    def _conditions(self) -> str:
-        at, parts = self.at, []
-        if self.measure == "latency":
-            parts += [at.device] + ([f"{at.threads} thread{'s' * (at.threads > 1)}"] if at.device == "cpu" else [])
-            parts.append(f"batch {at.batch or 1}")
-        if self.measure == "memory":
-            parts += [at.device] * (at.device != "cpu") + [f"batch {at.batch or 64}"]
-        parts += [f"resolution {at.resolution}"] * (at.resolution is not None)
-        parts += [f"{at.classes} classes"] * (at.classes is not None)
-        return f" ({', '.join(parts)})" if parts else ""
+        return f"{self.measure}{bound}{measures.said(self.measure, self.at)}"
 
     def shown(self, value: float) -> str:
         """A value of the measure with its unit."""
-        usual = {"memory": ("GB", "MB", "KB", "B"), "latency": ("s", "ms", "us")}.get(self.measure, ("G", "M", "K", ""))
-        units = self._measure.units
-        unit = next((unit for unit in usual if abs(value) >= units[unit]), usual[-1])
-        return f"{value / units[unit]:.4g}{unit}"
+        return measures.shown(self.measure, value)
 
     @property
     def _measure(self) -> measures.Measure:
@@ -89,10 +73,7 @@ class Constraint:
     @property
     def identity(self) -> Dict[str, Any]:
         """All that decides which architectures meet it; the code of a function of the user's is part of it."""
-        made: Dict[str, Any] = {"constraint": str(self)}
-        if self.measure not in MEASURES:
-            made.update(identity.code(user_code.find(self.measure, "constraint")))
-        return made
+        return {"constraint": str(self), **measures.identity_of(self.measure)}
 
     def take(self, space: SearchSpace[Any], arch: Any) -> Measured:
         """The measure of an architecture's network."""
@@ -184,14 +165,17 @@ class Constrained:
     Args:
         space: a search space.
         constraints: on its published networks.
-        store: where measurements that differ from one time to the next (latency, functions of the user's) are kept, so
-            that a search that is resumed meets the same values again; None: in memory.
+        store: see `Measurements`.
+
+    Attributes:
+        measurements: what has been measured of the architectures.
     """
 
     def __init__(
         self, space: SearchSpace[Any], constraints: Sequence[Constraint] = (), store: Optional[Store] = None
     ) -> None:
-        self.space, self.constraints, self._store = space, tuple(constraints), store
+        self.space, self.constraints = space, tuple(constraints)
+        self.measurements = Measurements(space, store)
         for one in self.constraints:
             if not isinstance(one, Constraint):
                 raise InputError(f"constraint {one!r}: make it with constraints.parse, such as parse('params<5M')")
@@ -204,7 +188,6 @@ class Constrained:
         self._ordered = sorted(
             self.constraints, key=lambda one: order.index(one.measure) if one.measure in order else len(order)
         )
-        self._values: Dict[Tuple[Constraint, str], Measured] = {}
 
     def measured(self, arch: Any) -> Dict[str, Measured]:
         """What each constraint's measure gives for an architecture, by measure."""
@@ -215,27 +198,7 @@ class Constrained:
         return all(one.holds(self._value(one, arch).value) for one in self._ordered)
 
     def _value(self, one: Constraint, arch: Any) -> Measured:
-        key = (one, self.space.key(arch))
-        if key not in self._values:
-            keep = self._store is not None and one.noisy
-            self._values[key] = self._kept(one, arch) if keep else one.take(self.space, arch)
-        return self._values[key]
-
-    def _kept(self, one: Constraint, arch: Any) -> Measured:
-        """A measurement from the store, or a new one that goes into it."""
-        assert self._store is not None
-        about = {"space": self.space.name, "settings": dict(self.space.settings), "arch": self.space.key(arch)}
-        digest = hashlib.sha256(canonical({**about, **one.identity}).encode()).hexdigest()
-        journal = f"measured {digest}"
-        kept = self._store.journal(journal)
-        if kept:
-            return Measured(**kept[0])
-        found = one.take(self.space, arch)
-        try:
-            self._store.append(journal, 0, found._asdict())
-        except InputError:  # another process was faster: its value counts for both
-            kept = self._store.journal(journal)
-        return Measured(**kept[0]) if kept else found
+        return self.measurements.of(one.measure, arch, one.at)
 
     def sample(self, rng: np.random.Generator) -> Any:
         """An architecture that meets the constraints.

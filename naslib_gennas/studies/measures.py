@@ -5,16 +5,19 @@ Of `SearchSpace.published`: full size, a stated resolution; not of the shrunken 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
 
-from naslib_gennas import user_code
+from naslib_gennas import identity, user_code
 from naslib_gennas.errors import InputError
+from naslib_gennas.identity import canonical
 from naslib_gennas.networks import cost
 from naslib_gennas.randomness import isolated
+from naslib_gennas.scoring.store import Store
 from naslib_gennas.spaces.space import SearchSpace
 
 _COUNTS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9}
@@ -147,9 +150,9 @@ def get(name: str) -> Measure:
 
 
 def _own(file_and_name: str) -> Measure:
-    function = user_code.find(file_and_name, "constraint")
+    function = user_code.find(file_and_name, "measure")
     if not callable(function):
-        raise InputError(f"constraint '{file_and_name}' is no function but {function!r}")
+        raise InputError(f"measure '{file_and_name}' is no function but {function!r}")
 
     def take(space: SearchSpace[Any], arch: Any, at: Conditions = Conditions()) -> Measured:
         with isolated(0):
@@ -159,11 +162,82 @@ def _own(file_and_name: str) -> Measure:
             try:
                 value = function(network)
             except Exception as error:  # whatever the user's code raises
-                raise InputError(f"constraint '{file_and_name}': {user_code.said(error)}") from None
+                raise InputError(f"measure '{file_and_name}': {user_code.said(error)}") from None
         if isinstance(value, torch.Tensor) and value.numel() == 1:
             value = value.item()
         if not isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating)) or value != value:
-            raise InputError(f"constraint '{file_and_name}' gives {value!r}; it must give a number, or True or False")
+            raise InputError(f"measure '{file_and_name}' gives {value!r}; it must give a number, or True or False")
         return Measured(value if isinstance(value, bool) else float(value))
 
     return Measure(take, _COUNTS, noisy=True)
+
+
+def identity_of(name: str) -> Dict[str, Any]:
+    """What decides what a measure gives, besides the conditions: the code of a function of the user's."""
+    return {} if name in MEASURES else identity.code(user_code.find(name, "measure"))
+
+
+def said(name: str, at: Conditions) -> str:
+    """The conditions that a measure depends on, such as `` (cpu, 1 thread, batch 1)``; empty where all are usual."""
+    parts = []
+    if name == "latency":
+        parts += [at.device] + ([f"{at.threads} thread{'s' * (at.threads > 1)}"] if at.device == "cpu" else [])
+        parts.append(f"batch {at.batch or 1}")
+    if name == "memory":
+        parts += [at.device] * (at.device != "cpu") + [f"batch {at.batch or 64}"]
+    parts += [f"resolution {at.resolution}"] * (at.resolution is not None)
+    parts += [f"{at.classes} classes"] * (at.classes is not None)
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def unit(name: str, value: float) -> Tuple[str, float]:
+    """The unit in which a value of a measure is best read, and how much that unit is."""
+    usual = {"memory": ("GB", "MB", "KB", "B"), "latency": ("s", "ms", "us")}.get(name, ("G", "M", "K", ""))
+    units = _COUNTS if name not in MEASURES else MEASURES[name].units
+    chosen = next((one for one in usual if abs(value) >= units[one]), usual[-1])
+    return chosen, units[chosen]
+
+
+def shown(name: str, value: float) -> str:
+    """A value of a measure with its unit."""
+    chosen, amount = unit(name, value)
+    return f"{value / amount:.4g}{chosen}"
+
+
+class Measurements:
+    """What measures give for the architectures of a search space; isomorphic architectures are measured once.
+
+    Args:
+        space: a search space.
+        store: where measurements that differ from one time to the next (latency, functions of the user's) are kept, so
+            that a search that is resumed meets the same values again; None: in memory.
+    """
+
+    def __init__(self, space: SearchSpace[Any], store: Optional[Store] = None) -> None:
+        self.space, self._store = space, store
+        self._values: Dict[Tuple[str, Conditions, str], Measured] = {}
+
+    def of(self, measure: str, arch: Any, at: Conditions = Conditions()) -> Measured:
+        """What a measure gives for an architecture."""
+        key = (measure, at, self.space.key(arch))
+        if key not in self._values:
+            taken = get(measure)
+            keep = self._store is not None and taken.noisy
+            self._values[key] = self._kept(measure, arch, at) if keep else taken.take(self.space, arch, at)
+        return self._values[key]
+
+    def _kept(self, measure: str, arch: Any, at: Conditions) -> Measured:
+        """A measurement from the store, or a new one that goes into it."""
+        assert self._store is not None
+        about = {"space": self.space.name, "settings": dict(self.space.settings), "arch": self.space.key(arch)}
+        about.update(measure=f"{measure}{said(measure, at)}", **identity_of(measure))
+        journal = f"measured {hashlib.sha256(canonical(about).encode()).hexdigest()}"
+        kept = self._store.journal(journal)
+        if kept:
+            return Measured(**kept[0])
+        found = get(measure).take(self.space, arch, at)
+        try:
+            self._store.append(journal, 0, found._asdict())
+        except InputError:  # another process was faster: its value counts for both
+            kept = self._store.journal(journal)
+        return Measured(**kept[0]) if kept else found
