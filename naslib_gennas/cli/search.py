@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from typing_extensions import Annotated
 
-from naslib_gennas.cli import options
+from naslib_gennas.cli import options, trade_off
 from naslib_gennas.cli.options import (
     Budget,
     Control,
@@ -29,6 +29,15 @@ def search(
     method: Annotated[
         str, options.what("--method", metavar="NAME", help="Search method: evolution, random, rlnas or nasi.")
     ] = "evolution",
+    objective: Annotated[
+        Optional[List[str]],
+        options.what(
+            "--objective",
+            metavar="NAME",
+            help="Two or more give a Pareto front: score, params, flops, memory, latency or FILE.py:FUNCTION.",
+            show_default="score",
+        ),
+    ] = None,
     constraint: Annotated[
         Optional[List[str]],
         options.what(
@@ -86,20 +95,38 @@ def search(
     The ground truth is only reported; the search does not use it.
 
     Example: [bold]gennas search nasbench201 --budget 10m --constraint 'params<1M'[/]
+
+    A trade-off: [bold]gennas search nasbench201 --objective score --objective latency[/]
     """
     from naslib_gennas import files, spaces
     from naslib_gennas import truth as truths
-    from naslib_gennas.studies import constraints, methods, search
+    from naslib_gennas.studies import constraints, methods, objectives, search
     from naslib_gennas.studies.budget import USUAL_EVALUATIONS, seconds
 
     own = {"population": population, "tournament": tournament, "nu": nu}
     chosen = methods.get(method, **{name: value for name, value in own.items() if value is not None})
+    other = method if method != "evolution" else None
+    several = trade_off.wanted(objective or (), method=other, tournament=tournament, nu=nu, finalists=finalists)
+    aims = [objectives.parse(name, resolution, device=scoring["device"]) for name in objective or ()]
     sizes = {"cells": cells, "channels": channels}
     found_space = spaces.get(space, **{name: value for name, value in sizes.items() if value is not None})
     bounds = [constraints.parse(text, resolution, device=scoring["device"]) for text in constraint or ()]
     table = truths.find(truth["truth"], found_space, truth["higher_is_better"])
     again = "the same command again goes on from there."
     total = evaluations or (None if budget else USUAL_EVALUATIONS)
+    limits = {
+        "evaluations": evaluations,
+        "budget": None if budget is None else seconds(budget),
+        "constraint": bounds,
+        "truth": table,
+        "proxy": proxy,
+        "out": out or files.new_folder(f"search-{space}"),
+        **scoring,
+    }
+    if several:
+        more = {} if population is None else {"population": population}
+        trade_off.run(found_space, aims, output, total, {**limits, **more, "control": bool(control)})
+        return
     with progress_bar(output.console, f"Searching {space}", total) as advance:
 
         def show(method: str, step: Any, best: Any, done: int) -> None:
@@ -109,17 +136,11 @@ def search(
         try:
             found = search.search(
                 found_space,
-                proxy=proxy,
                 method=chosen,
-                evaluations=evaluations,
-                budget=None if budget is None else seconds(budget),
-                constraint=bounds,
                 finalists=finalists,
                 control=control,
-                truth=table,
-                **scoring,
-                out=out or files.new_folder(f"search-{space}"),
                 progress=show,
+                **limits,
             )
         except search.Interrupted as stopped:
             output.emit(stopped.result.to_json())

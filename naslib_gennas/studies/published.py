@@ -118,6 +118,8 @@ def _best(folder: Path, space: str) -> Any:
     except (ValueError, RecursionError):
         raise InputError(f"'{file}' is damaged: it is not JSON") from None
     best = content.get("best") if isinstance(content, dict) else None
+    if isinstance(content, dict) and "front" in content:
+        raise InputError(f"'{folder}' holds a trade-off; give one of the architectures in its front.csv")
     if not isinstance(best, dict) or "arch" not in best:
         raise InputError(f"'{file}' has no best architecture; it takes the folder of `gennas search`")
     if content.get("space") != space:

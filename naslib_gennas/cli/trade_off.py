@@ -1,0 +1,96 @@
+"""`gennas search` with several objectives."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional, Sequence
+
+from rich.console import Console
+
+from naslib_gennas.cli.printing import Output, print_columns, print_truth, progress_bar, written
+from naslib_gennas.errors import InputError
+
+#: The most architectures that are printed.
+SHOWN = 10
+
+
+def wanted(objective: Sequence[str], **others: Any) -> bool:
+    """Whether a trade-off is asked for, and not the search by the score alone.
+
+    Args:
+        objective: what `--objective` said.
+        others: options that only the search by the score has; None, False and 0 count as not said.
+
+    Raises:
+        InputError: an option that has no use for a trade-off.
+    """
+    if tuple(objective) in ((), ("score",)):
+        return False
+    said = [f"--{name}" for name, value in others.items() if value]
+    if said:
+        raise InputError(
+            f"several objectives are searched by NSGA-II, which has no use for {', '.join(said)}; leave it out"
+        )
+    return True
+
+
+def run(
+    space: Any, objectives: Sequence[Any], output: Output, total: Optional[int], options: Mapping[str, Any]
+) -> None:
+    """Search, print the front, and emit the result.
+
+    Args:
+        space: the search space.
+        objectives: as `objectives.parse` gives them.
+        total: how many evaluations there will be, where that is known.
+        options: of `pareto.trade_off`.
+    """
+    from naslib_gennas.studies import pareto
+
+    with progress_bar(output.console, f"Searching {space.name}", total) as advance:
+
+        def show(method: str, evaluation: Any, done: int) -> None:
+            advance(done, total, "random search" if method == pareto.RANDOM else f"generation {evaluation.generation}")
+
+        try:
+            found = pareto.trade_off(space, objectives, progress=show, **options)
+        except pareto.Interrupted as stopped:
+            output.emit(stopped.result.to_json())
+            done = f"{stopped.result.evaluations} evaluations are in the store"
+            raise KeyboardInterrupt(f"{done}: the same command again goes on from there.") from None
+    _print(output.console, found)
+    output.emit(found.to_json())
+
+
+def _print(console: Console, found: Any) -> None:
+    from naslib_gennas.studies.plots import rounded
+
+    front, truth = found.front, found.truth
+    # Of equal ones the first, evenly from the best in the first objective to the best in the others.
+    distinct = list({tuple(one.values.values()): one for one in reversed(front)}.values())[::-1]
+    count = min(SHOWN, len(distinct))
+    chosen = [distinct[round(index * (len(distinct) - 1) / max(count - 1, 1))] for index in range(count)]
+    header = [one.name for one in found.objectives] + ([truth.column] if truth is not None else [])
+    rows = [(*header, "architecture")]
+    for one in chosen:
+        values = [aim.shown(one.values[aim.name]) for aim in found.objectives]
+        rows.append((*values, *([rounded(one.truth, 2)] if truth is not None else []), one.arch))
+    if chosen:
+        print_columns(console, *rows)
+    of = f"{len(chosen)} of {len(front)} architectures" if len(chosen) < len(front) else f"{len(front)} architectures"
+    console.print(f"Front: {of} that no other one dominates, after {found.evaluations} evaluations")
+    measured = [str(one) for one in found.objectives if str(one) != one.name]
+    if measured:
+        console.print(f"Measured: {', '.join(measured)}", markup=False)
+    if found.exhausted:
+        console.print("Nothing new was left to evaluate")
+    elif found.evaluations <= found.settings["population"]:
+        console.print(f"All were drawn at random: a generation has {found.settings['population']}")
+    volume = found.hypervolume
+    if volume is not None and volume.control:
+        beside = f"{volume.control[-1]:.3f} of random search"
+        console.print(f"Hypervolume: {volume.found[-1]:.3f}, beside {beside} with as many evaluations")
+    if truth is not None:
+        print_truth(console, truth.to_json())
+    if found.resumed:
+        console.print(f"{found.resumed} of the evaluations were done by an earlier run")
+    written(console, found.folder, "result.json", "front.csv", "history.csv", "front.png", "front.svg", "front.pdf")
