@@ -194,7 +194,7 @@ def test_a_budget_of_time_ends_a_search():
         ({"method": "evolve"}, "did you mean 'evolution'"),
         ({"population": 5, "tournament": 6}, "tournament is 6"),
         ({"constraint": ["prams<1M"]}, "did you mean 'params'"),
-        ({"constraint": ["params=1M"]}, "write it as params<1.5M"),
+        ({"constraint": ["params=1M"]}, "write it as params<5M"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes, message):

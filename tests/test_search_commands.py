@@ -171,7 +171,7 @@ TASK = ["search-task", "nasbench201", "--profile", "tiny.yaml", "--out", "run"]
         ([*SEARCH, "--budget", "0m"], "takes a time above 0"),
         ([*SEARCH, "--budget", "soon"], "takes a time above 0"),
         ([*SEARCH, "--constraint", "parms<1M"], "did you mean 'params'"),
-        ([*SEARCH, "--constraint", "params=1M"], "write it as params<1.5M"),
+        ([*SEARCH, "--constraint", "params=1M"], "write it as params<5M"),
         ([*SEARCH, "--constraint", "params<10"], "0 of 1,000 samples of nasbench201 met it"),
         ([*SEARCH, "--finalists", "-1"], "finalists is -1"),
         ([*SEARCH, "--method", "evolve"], "did you mean 'evolution'"),
