@@ -39,19 +39,23 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_aggregate_scores_on_the_batch_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("naslib_gennas.proxies.ensembles.REFERENCE", 6)
     noise, photos = (
-        naslib_gennas.score("nasbench201", ARCH, "ranksum:naswot+jacob_cov", inputs=name).details["parts"]
+        naslib_gennas.score("nasbench201", ARCH, "ranksum:naswot+jacob_cov", inputs=name, profile=TINY).details["parts"]
         for name in ("noise", "photos")
     )
     for part in ("naswot", "jacob_cov"):
-        alone = naslib_gennas.score("nasbench201", ARCH, part, inputs="noise").score
+        alone = naslib_gennas.score("nasbench201", ARCH, part, inputs="noise", profile=TINY).score
         assert noise[part] == alone != photos[part]
 
 
 def test_an_aggregate_of_parts_with_batches_of_their_own_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("naslib_gennas.proxies.ensembles.REFERENCE", 4)
-    found = naslib_gennas.score("nasbench201", ARCH, "vote:nasi+naswot").details["parts"]
-    assert found == {name: naslib_gennas.score("nasbench201", ARCH, name).score for name in ("nasi", "naswot")}
-    on_photos = naslib_gennas.score("nasbench201", ARCH, "vote:nasi+naswot", inputs="photos").details["parts"]
+
+    def score(name: str, **inputs: str) -> Any:
+        return naslib_gennas.score("nasbench201", ARCH, name, profile=TINY, **inputs)
+
+    found = score("vote:nasi+naswot").details["parts"]
+    assert found == {name: score(name).score for name in ("nasi", "naswot")}
+    on_photos = score("vote:nasi+naswot", inputs="photos").details["parts"]
     assert on_photos["naswot"] == found["naswot"] and on_photos["nasi"] != found["nasi"]
 
 

@@ -275,7 +275,7 @@ def test_lower_is_better_reaches_search(place):
 @pytest.mark.parametrize("device", ["gpu0", "mps", "xpu", "cuda:99", ""])
 @pytest.mark.parametrize("command", SCORING)
 def test_a_device_that_is_not_there_is_a_line(place, command, device):
-    archs = [f"|{op}~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|" for op in OPERATIONS]
+    archs = [f"|nor_conv_3x3~0|+|{op}~0|none~1|+|nor_conv_3x3~0|none~1|nor_conv_3x3~2|" for op in OPERATIONS]
     rows = [f"{arch},{number}" for number, arch in enumerate(archs)]
     (place / "labels.csv").write_text("\n".join(["arch,accuracy", *rows]), encoding="utf-8")
     more = {"score": [archs[3]], "search-task": ["--labels", "labels.csv"]}.get(command, ["--truth", "none"])
