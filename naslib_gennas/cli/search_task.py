@@ -58,6 +58,7 @@ def search_task(
     Example: [bold]gennas search-task nasbench201 --truth analog-nasbench --held-out 100 --budget 30m[/]
     """
     from naslib_gennas import files
+    from naslib_gennas.scoring import Scorer
     from naslib_gennas.studies import methods, task_search
     from naslib_gennas.studies.budget import USUAL_EVALUATIONS, seconds
     from naslib_gennas.truth import labels as labelling
@@ -73,6 +74,7 @@ def search_task(
         scoring["seed"],
         options.direction(lower_is_better, higher_is_better),
     )
+    scorer = Scorer.of(space, **scoring)
     for asked in filter(None, (known, others)):
         print_labels(output.console, asked)
     total = evaluations or (None if budget else USUAL_EVALUATIONS)
@@ -83,7 +85,7 @@ def search_task(
 
         try:
             found = task_search.search(
-                space,
+                scorer,
                 known,
                 evaluations=evaluations,
                 budget=None if budget is None else seconds(budget),
@@ -91,7 +93,6 @@ def search_task(
                 control=control is not False,
                 held_out=others,
                 name=name,
-                **scoring,
                 out=out or files.new_folder(f"search-task-{space}"),
                 progress=show,
             )

@@ -60,7 +60,7 @@ Progress = Callable[[str, Trial, float, int], None]
 
 
 def search(
-    space: Union[str, SearchSpace[Any]],
+    space: Union[str, SearchSpace[Any], Scorer],
     labelled: Union[str, Path, Mapping[str, float], Truth, Labels],
     *,
     evaluations: Optional[int] = None,
@@ -79,7 +79,7 @@ def search(
     settings, it continues where it stopped.
 
     Args:
-        space: a search space or its name.
+        space: a search space, its name, or a scorer.
         labelled: about 20 architectures of known accuracy (see `labels.read`).
         evaluations: tasks to try (450 where there is no budget of time either).
         budget: seconds after which no new task is tried.
