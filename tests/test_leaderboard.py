@@ -180,6 +180,19 @@ def test_a_size_that_is_none_is_refused(n: Any) -> None:
         study.sizes(n)
 
 
+def test_rules_are_judged_on_the_space_that_had_no_part_in_them(board: Leaderboard, tmp_path: Path) -> None:
+    leaderboard_report.write(board, tmp_path)
+    script = Path(__file__).parents[1] / "benchmarks" / "leave_one_space_out.py"
+    command = [sys.executable, str(script), str(tmp_path / "result.json"), "--parts", "params,l2_norm"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "8 rules, 2 spaces" in done.stdout
+    rows = {line.split("|")[1].strip(): line for line in done.stdout.splitlines() if line.startswith("| ")}
+    for space in board.spaces:
+        start = f"| {space.name} | {len(space.architectures)} |"
+        assert rows[space.name].startswith(start) and rows[space.name].endswith(f"| {space.rho('params'):.2f} |")
+
+
 def test_the_command_prints_the_standings_and_writes_json(folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "naslib_gennas", "leaderboard", "--truth-folder", str(folder)]
     command += ["--spaces", "nasbench201", "--proxies", "params,l2_norm", "--n", "5", "--workers", "1", "--json", "-"]

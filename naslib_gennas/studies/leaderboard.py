@@ -41,11 +41,13 @@ class DataSet:
     Attributes:
         name: the column of the ground truth.
         truth: where it is from and how many of the architectures it has (`matched`).
+        values: the truth of each architecture, None where it has none.
         columns: the agreement of each proxy, in the order asked for.
     """
 
     name: str
     truth: Mapping[str, Any]
+    values: Tuple[Optional[float], ...]
     columns: Tuple[Column, ...]
 
 
@@ -145,7 +147,11 @@ class Leaderboard:
                     for i, arch in enumerate(space.architectures)
                 ],
                 "data_sets": [
-                    {"truth": one.truth, "proxies": [comparison.plain(column) for column in one.columns]}
+                    {
+                        "truth": one.truth,
+                        "values": one.values,
+                        "proxies": [comparison.plain(column) for column in one.columns],
+                    }
                     for one in space.data_sets
                 ],
             }
@@ -305,7 +311,8 @@ def _space(
     for name, table in benchmark.truths.items():
         values = tuple(table.of(benchmark.space, arch) for arch in sample)
         facts = {**table.to_json(), "matched": sum(value is not None for value in values)}
-        data_sets.append(DataSet(name, facts, tuple(comparison.judged(columns, values, table, top_percent, seed))))
+        found = comparison.judged(columns, values, table, top_percent, seed)
+        data_sets.append(DataSet(name, facts, values, tuple(found)))
     texts = tuple(benchmark.space.format(arch) for arch in sample)
     return Space(benchmark.space.name, asked, texts, tuple(columns), tuple(data_sets))
 
