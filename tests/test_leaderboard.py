@@ -174,6 +174,16 @@ def test_the_critical_difference_picture_names_every_proxy_and_draws_every_group
     assert len(thick) == len(board.ranks.groups) > 0
 
 
+def test_the_cost_picture_names_every_proxy_with_scores_and_has_plain_numbers(board: Leaderboard) -> None:
+    made = leaderboard_figures.cost(board)
+    assert made is not None
+    made.canvas.draw()
+    axis = made.axes[0]
+    assert {text.get_text() for text in axis.texts} == {one.proxy for one in board.standings if one.spaces}
+    ticks = [label.get_text() for label in axis.get_xticklabels()]
+    assert ticks and all(float(text) > 0 for text in ticks)
+
+
 @pytest.mark.parametrize("n", ["0", "x", "darts=", "10,nds=-3", "²", 0, -1])
 def test_a_size_that_is_none_is_refused(n: Any) -> None:
     with pytest.raises(InputError, match="it takes a number from 1 up"):

@@ -64,9 +64,12 @@ def cost(board: Leaderboard) -> Optional[Figure]:
     shown = [(one, ranks[one.proxy]) for one in board.standings if one.seconds > 0 and one.spaces]
     if not shown:
         return None
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     made, axes = plots.figure(5.5, 4.0)
     axis = axes[0, 0]
     axis.set_xscale("log")
+    middle = math.sqrt(max(one.seconds for one, _ in shown) * min(one.seconds for one, _ in shown))
     axis.invert_yaxis()
     best = math.inf
     for one, rank in sorted(shown, key=lambda pair: pair[0].seconds):
@@ -78,9 +81,13 @@ def cost(board: Leaderboard) -> Optional[Figure]:
         axis.plot(
             one.seconds, rank.value, "o", color=colour, markerfacecolor=colour if front else "white", markersize=5
         )
-        place = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": 7, "color": colour}
-        axis.annotate(_short(one.proxy), (one.seconds, rank.value), **place)
+        right = one.seconds > middle  # names point to the middle, where there is room
+        place = {"xytext": (-5 if right else 5, 3), "textcoords": "offset points", "ha": "right" if right else "left"}
+        axis.annotate(_short(one.proxy), (one.seconds, rank.value), fontsize=7, color=colour, **place)
     axis.margins(x=0.2)
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("core-seconds per architecture, mean over the search spaces", fontsize=9)
     axis.set_ylabel("mean rank, 95% interval", fontsize=9)
     axis.tick_params(labelsize=8)
