@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import List
 
@@ -23,6 +25,14 @@ def shared() -> Path:
     if not (folder / "benchmarks").is_dir():
         pytest.skip(f"no ground truth for development: set GENNAS_SHARED, or put it at {beside}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def proxy_names() -> List[str]:
+    """The proxies of this package: other tests of a process register some of theirs."""
+    program = "from naslib_gennas.proxies import registry; print(*registry.names(), sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return done.stdout.split()
 
 
 @pytest.fixture(autouse=True)

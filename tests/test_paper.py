@@ -8,12 +8,11 @@ import re
 import pytest
 from test_comparison import column, comparison_of
 
-from naslib_gennas import proxies
 from naslib_gennas.studies import citations, comparison_figures, plots, report
 
 
-def test_every_proxy_of_this_package_says_what_to_cite():
-    for name in proxies.names():
+def test_every_proxy_of_this_package_says_what_to_cite(proxy_names):
+    for name in proxy_names:
         assert citations.keys(name), name
     assert citations.keys("gennas-combo") == ["li2021gennas"]
     assert citations.keys("naslib:synflow") == citations.keys("synflow")

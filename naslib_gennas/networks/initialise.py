@@ -29,7 +29,7 @@ def initialise(module: nn.Module, way: str, seed: int) -> None:
     Raises:
         InputError: an unknown way.
     """
-    if way not in WAYS:
+    if not isinstance(way, str) or way not in WAYS:
         raise InputError(f"initialise is {way!r}{suggest(str(way), WAYS)}")
     if way == "as is":
         return

@@ -116,7 +116,7 @@ class Profile:
             raise InputError(
                 f"profile '{self.name}': statistics is {self.statistics!r}{suggest(str(self.statistics), STATISTICS)}"
             )
-        if self.initialise not in WAYS:
+        if not isinstance(self.initialise, str) or self.initialise not in WAYS:
             raise InputError(
                 f"profile '{self.name}': initialise is {self.initialise!r}{suggest(str(self.initialise), WAYS)}"
             )
