@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Optional
@@ -74,7 +73,7 @@ def ranked(ranker: Ranker, found: Score) -> Score:
     """What a ranker makes of a network that `ranker.describe` has described."""
     if found.status != "ok":
         return found
-    details = {name: value for name, value in found.details.items() if math.isfinite(value)}
+    details = {name: value for name, value in found.details.items() if value is not None}
     return finite_score(float(ranker.predict([found.details])[0]), **details)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -37,7 +37,8 @@ HYPERPRIORS: Mapping[str, Tuple[float, float]] = {
     "slope": (-1.5, 0.4),
 }
 
-Features = Mapping[str, float]
+#: By name; None where a network does not have one.
+Features = Mapping[str, Optional[float]]
 
 
 def settings() -> Dict[str, Any]:
@@ -51,7 +52,7 @@ def settings() -> Dict[str, Any]:
 def describe(network: StagedNetwork, batch: Batch, seed: int, profile: Profile) -> Score:
     """The label-free score of a network, with the features of the ranker as its details; the network is used up.
 
-    Features that a network does not have (AZ-NAS's progressivity of one without blocks) are NaN. A network without
+    Features that a network does not have (AZ-NAS's progressivity of one without blocks) are None. A network without
     class scores has the regression loss of `gennas-combo` alone as its label-free score.
     """
     try:
@@ -68,7 +69,7 @@ def describe(network: StagedNetwork, batch: Batch, seed: int, profile: Profile) 
             pass
     features = {
         PRIOR: found.value,
-        "az_progressivity": progress if math.isfinite(progress) else math.nan,
+        "az_progressivity": progress if math.isfinite(progress) else None,
         "log parameters": math.log(sum(parameter.numel() for parameter in network.parameters())),
         **structure.read(network, batch.tensor),
     }
