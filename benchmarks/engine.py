@@ -31,7 +31,7 @@ def plain(space: Any, archs: List[Any], proxy: Any) -> float:
     batch = proxy.batch("cnn", "photos")
     started = time.perf_counter()
     for arch in archs:
-        proxy.measure(spaces.build(space, arch, proxy.profile, 0), batch.clone(), 0)
+        proxy.measure(spaces.build(space, arch, proxy.profile, 0), batch.to("cpu"), 0)
     return time.perf_counter() - started
 
 

@@ -69,7 +69,7 @@ def draws(rows: Sequence[Dict[str, Any]], dataset: str) -> Iterator[List[Dict[st
 def describe(asked: argparse.Namespace) -> None:
     profile = profiles.get()
     assert profile.images is not None
-    batch = batches.load("photos", profile.images, profile.resolution)
+    batch = batches.get("photos", profile.images, profile.resolution)
     path = asked.out / "features.jsonl"
     done = {(row["space"], row["arch"]) for row in read(path)}
     for space in asked.space or NASLIB:

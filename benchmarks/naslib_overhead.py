@@ -147,7 +147,7 @@ def overhead(arguments: argparse.Namespace) -> Dict[str, Any]:
         for name in ("bare", "graph", "graph", "bare", "native"):
             bare = Bare(graph)
             for scorer in scorers.values():
-                scorer.cache.clear()
+                scorer.forget()
             start = time.thread_time()
             if name == "bare":
                 score = proxy.measure(bare, batch, 0)

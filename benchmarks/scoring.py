@@ -114,7 +114,7 @@ def share(options: argparse.Namespace) -> Dict[str, Any]:
         started = time.process_time()
         list(scoring.score_many(space, [arch], proxy, workers=1, seed=options.seed))
         whole.append(time.process_time() - started)
-        alone.append(_training_alone(space, arch, proxy.profile, task, batch, options.seed))
+        alone.append(_training_alone(space, arch, proxy.profile, task, batch.tensor, options.seed))
     return {
         "space": options.space,
         "profile": proxy.profile.name,

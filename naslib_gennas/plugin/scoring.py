@@ -125,6 +125,10 @@ class GraphScorer:
         """How many scores have been computed."""
         return sum(run["scores"] for run in self.store.runs())
 
+    def forget(self) -> None:
+        """Forget the scores that have been computed."""
+        self.store.prune()
+
     def space(self, graph: Any) -> NaslibSpace:
         """The search space of a graph, with the graph's options."""
         name = json.dumps([taps_of(graph).name, options_of(graph)], default=str, sort_keys=True)
