@@ -36,6 +36,10 @@ class Journal:
         """
         self._store.append(self.name, place, entry)
 
+    def holds(self, place: int) -> bool:
+        """Whether step number `place` is kept."""
+        return len(self._store.journal(self.name)) > place
+
     def forget(self) -> None:
         """Delete all steps."""
         self._store.forget(self.name)

@@ -273,8 +273,14 @@ class _Run:
                 facts: Dict[str, Any] = {"status": record.status, "reason": record.reason, "seconds": record.seconds}
                 wall = elapsed()
                 entry = {"individual": self.searcher.plain(individual), "record": facts, "wall": wall}
-                self.journal.append(len(self.steps), entry)
-                step = self._step(individual, wall=wall, **facts)
+                place = len(self.steps)
+                try:
+                    self.journal.append(place, entry)
+                    step = self._step(individual, wall=wall, **facts)
+                except KeyboardInterrupt:  # what the journal has by now is a step of this search
+                    if len(self.steps) == place and self.journal.holds(place):
+                        self._step(individual, wall=wall, **facts)
+                    raise
                 if len(self.steps) == MAX_INITIAL_FAILURES and all(step.status == "failed" for step in self.steps):
                     self.journal.forget()
                     raise EngineError(f"the first {MAX_INITIAL_FAILURES} architectures all failed: {record.reason}")
