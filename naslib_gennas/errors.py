@@ -74,3 +74,8 @@ def in_a_line(error: BaseException) -> str:
     """What an exception says, in one line of bounded length."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
+
+
+def said_by(error: BaseException) -> str:
+    """The message of an exception without its kind, in one line of bounded length; the kind where it has none."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

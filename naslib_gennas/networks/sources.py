@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List
 
 from torch import nn
 
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import InputError, said_by
 
 FORMS = "FILE.py:function, timm:NAME, torchvision:NAME, or hf:CONFIG"
 
@@ -46,7 +46,7 @@ def made(function: Callable[[], Any], name: str) -> nn.Module:
         raise
     except Exception as error:  # whatever the user's code or another package raises
         where = _place(error)
-        raise InputError(f"'{name}' failed{where}: {type(error).__name__}: {_line(error)}") from None
+        raise InputError(f"'{name}' failed{where}: {type(error).__name__}: {said_by(error)}") from None
     if not isinstance(module, nn.Module):
         raise InputError(f"'{name}' gives a {type(module).__name__}; it takes a torch module (nn.Module)")
     return module
@@ -65,7 +65,7 @@ def _from_file(path: str, function: str) -> nn.Module:
         raise InputError(f"file '{path}' cannot be read: {error.strerror}") from None
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
-        raise InputError(f"file '{path}'{f', line {line}' if line else ''}: {_line(error)}") from None
+        raise InputError(f"file '{path}'{f', line {line}' if line else ''}: {said_by(error)}") from None
     module = types.ModuleType(f"gennas_network_{file.stem}")
     module.__file__ = str(file)
     sys.modules[module.__name__] = module  # dataclasses and pickle look there
@@ -90,7 +90,7 @@ def _from_file(path: str, function: str) -> nn.Module:
     except SystemExit:
         raise InputError(f"file '{path}' calls sys.exit") from None
     except Exception as error:  # whatever the user's code raises
-        raise InputError(f"file '{path}'{_place(error, str(file))}: {type(error).__name__}: {_line(error)}") from None
+        raise InputError(f"file '{path}'{_place(error, str(file))}: {type(error).__name__}: {said_by(error)}") from None
     finally:
         if beside in sys.path:
             sys.path.remove(beside)
@@ -135,9 +135,9 @@ def _package(module: str, name: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise InputError(f"{name} is not installed ({_line(error)}); pip install {name}") from None
+        raise InputError(f"{name} is not installed ({said_by(error)}); pip install {name}") from None
     except Exception as error:  # an installation that does not fit to torch's
-        raise InputError(f"{name} cannot be imported ({_line(error)})") from None
+        raise InputError(f"{name} cannot be imported ({said_by(error)})") from None
 
 
 def _unknown(source: str, name: str, known: List[str]) -> str:
@@ -151,7 +151,3 @@ _SOURCES: Dict[str, Callable[[str], nn.Module]] = {"timm": _timm, "torchvision":
 def _place(error: Exception, path: str = "") -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path or not path]
     return f", line {frames[-1].lineno}" if frames and path else ""
-
-
-def _line(error: Any) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

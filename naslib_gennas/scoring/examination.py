@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import InputError, said_by
 from naslib_gennas.networks import calls, named, stages, tapped
 from naslib_gennas.networks.calls import Calls
 from naslib_gennas.networks.named import StageName
@@ -151,14 +151,14 @@ def _taken(
         read = _read(make, own, device)
         if read.error is not None and not named.all_computed(read, names):
             size = network_inputs.size_of(own.tensors)
-            raise InputError(f"the network cannot take the inputs given, {size} ({_line(read.error)})")
+            raise InputError(f"the network cannot take the inputs given, {size} ({said_by(read.error)})")
         return own, f"given, {network_inputs.size_of(own.tensors)}", None, read, []
     failed: List[Tuple[str, str]] = []
     small: Optional[Tuple[Batch, str, Calls]] = None  # one that the network takes, but not as a whole
     for batch, what, side in network_inputs.made(network, inputs, proxy, resolution):
         read = _read(make, batch, device)
         if read.error is not None and not named.all_computed(read, names):
-            failed.append((network_inputs.size_of(batch.tensors), _line(read.error)))
+            failed.append((network_inputs.size_of(batch.tensors), said_by(read.error)))
             continue
         free = inputs is None and resolution is None and names is None
         if free and side is None and _lost(make, read, _small(network, batch, device)):
@@ -289,7 +289,7 @@ def _gradients(
             raise
         except Exception as error:  # whatever the user's network raises
             failure = failure or (
-                f"its own forward stays in evaluation mode, in training mode it fails ({_line(error)[:120]})"
+                f"its own forward stays in evaluation mode, in training mode it fails ({said_by(error)[:120]})"
             )
     raise InputError(
         f"the network cannot be trained on these inputs alone: {failure}; score a part of it that can be, "
@@ -365,10 +365,6 @@ def _cost(network: TappedNetwork, small: calls.Inputs, batch: Batch) -> Tuple[fl
         if seconds > 1:
             break
     return counter.get_total_flops() / 2 / images, seconds * len(batch) / images
-
-
-def _line(error: Any) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def fresh(module: nn.Module) -> nn.Module:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from naslib_gennas import proxies
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import InputError, said_by
 from naslib_gennas.networks import named, sources
 from naslib_gennas.networks.initialise import initialise as draw_weights
 from naslib_gennas.networks.named import StageName
@@ -346,16 +346,12 @@ def _measured(
         raise
     except NotImplementedError as error:
         if "class scores" not in str(error):
-            raise InputError(f"proxy '{proxy.name}' cannot score this network: {_line(error)}") from None
+            raise InputError(f"proxy '{proxy.name}' cannot score this network: {said_by(error)}") from None
         raise InputError(
             f"proxy '{proxy.name}' needs class scores (images, classes), which the network does not give; gennas "
             "proxies, zen, meco, naswot and swap need none"
         ) from None
     except torch.linalg.LinAlgError as error:
-        return Score(-math.inf, "diverged", f"the measure has numbers that are not finite: {_line(error)}")
+        return Score(-math.inf, "diverged", f"the measure has numbers that are not finite: {said_by(error)}")
     except Exception as error:  # whatever the proxy or the network raises
-        raise InputError(f"proxy '{proxy.name}' cannot score this network: {_line(error)}") from None
-
-
-def _line(error: Any) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"proxy '{proxy.name}' cannot score this network: {said_by(error)}") from None

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import InputError, said_by
 from naslib_gennas.networks import calls
 from naslib_gennas.proxies.proxy import Proxy
 from naslib_gennas.regression import batches
@@ -48,7 +48,7 @@ def given(inputs: Any, proxy: Proxy) -> Optional[Batch]:
         try:
             inputs = inputs()
         except Exception as error:  # whatever the user's function raises
-            raise InputError(f"the function given as inputs failed: {_line(error)}") from None
+            raise InputError(f"the function given as inputs failed: {said_by(error)}") from None
     if isinstance(inputs, np.ndarray):
         inputs = torch.from_numpy(np.ascontiguousarray(inputs))
     if isinstance(inputs, list):
@@ -76,7 +76,7 @@ def _file(path: Path, count: int) -> Batch:
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"input batch file '{path}' cannot be read: {_line(error)}") from None
+        raise InputError(f"input batch file '{path}' cannot be read: {said_by(error)}") from None
     if not isinstance(array, np.ndarray) or array.ndim < 2 or array.dtype.kind not in "fiu" or len(array) < 2:
         shape = getattr(array, "shape", None)
         raise InputError(f"input batch file '{path}' has shape {shape}; it takes (2 or more, ...) of numbers")
@@ -219,7 +219,3 @@ def size_of(inputs: calls.Inputs) -> str:
 def next_size(resolution: int) -> int:
     """The next larger resolution to try: a multiple of 32, or the double of a smaller one."""
     return resolution * 2 if resolution < 32 else 32 * (math.floor(resolution / 32) + 1)
-
-
-def _line(error: Any) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
