@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import configparser
 from pathlib import Path
 from typing import Iterator, List, Tuple
+
+import pytest
 
 import naslib_gennas
 
@@ -95,3 +98,13 @@ def test_files_stay_readable() -> None:
     long = {str(path.relative_to(HOME)): len(path.read_text().splitlines()) for path in files()}
     long = {name: lines for name, lines in long.items() if lines > 440}
     assert set(long) <= {"regression/tasks.py"}, long
+
+
+def test_every_file_of_data_is_packed() -> None:
+    """A wheel holds what setup.cfg names; a checkout hides what it forgets."""
+    setup = configparser.ConfigParser()
+    if not setup.read(HOME.parent / "setup.cfg"):
+        pytest.skip("not a checkout")
+    patterns = setup["options.package_data"]["naslib_gennas"].split()
+    packed = {path for pattern in patterns for path in HOME.glob(pattern)}
+    assert {path for path in (HOME / "data").rglob("*") if path.is_file()} <= packed

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-import platform
 import shlex
-from importlib import resources
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple, Union
 
-import torch
-
 from naslib_gennas import files
-from naslib_gennas._version import __version__
-from naslib_gennas.studies import citations, leaderboard_figures, plots, report
+from naslib_gennas.studies import citations, leaderboard_figures, page, plots, report
 from naslib_gennas.studies.comparison import FEW
 from naslib_gennas.studies.leaderboard import DataSet, Leaderboard, Space, Standing
 from naslib_gennas.studies.result import writing
@@ -129,40 +124,32 @@ def command(board: Leaderboard) -> str:
 
 def render(board: Leaderboard) -> str:
     """The report as HTML."""
-    from jinja2 import Environment, select_autoescape
-
-    template = (resources.files("naslib_gennas") / "data" / "leaderboard.html").read_text(encoding="utf-8")
     figures = {name: report.inline(made) for name, made in _figures(board)}
     count = len(board.spaces)
-    return (
-        Environment(autoescape=select_autoescape(default_for_string=True))
-        .from_string(template)
-        .render(
-            title=f"{len(board.standings)} proxies on {count} search space{'s' * (count != 1)}",
-            summary=f"The same architectures for all proxies of a search space; seed {board.seed}, inputs "
-            f"{board.inputs or 'as each proxy usually has them'}.",
-            notes=notes(board),
-            heads=HEADS,
-            standings=[[{"value": value, "interval": span} for value, span in row] for row in standings(board)],
-            critical=figures.get("critical-differences", ""),
-            cost=figures.get("cost", ""),
-            data_sets=[
-                {"space": space.name, "name": one.name, "n": one.truth["matched"]} for space, one in data_sets(board)
-            ],
-            rows=_rows(board),
-            blanks=blanks(board),
-            spaces=[space.name for space in board.spaces],
-            costs=[
-                {
-                    "proxy": standing.proxy,
-                    "cells": [_number(_column(space, standing.proxy).seconds, ".2g") for space in board.spaces],
-                }
-                for standing in board.standings
-            ],
-            command=command(board),
-            versions=f"naslib-gennas {__version__}, torch {torch.__version__}, Python {platform.python_version()}, "
-            f"{platform.system()} {platform.machine()}.",
-        )
+    return page.render(
+        "leaderboard.html",
+        title=f"{len(board.standings)} proxies on {count} search space{'s' * (count != 1)}",
+        summary=f"The same architectures for all proxies of a search space; seed {board.seed}, inputs "
+        f"{board.inputs or 'as each proxy usually has them'}.",
+        notes=notes(board),
+        command=command(board),
+        heads=HEADS,
+        standings=[[{"value": value, "interval": span} for value, span in row] for row in standings(board)],
+        critical=figures.get("critical-differences", ""),
+        cost=figures.get("cost", ""),
+        data_sets=[
+            {"space": space.name, "name": one.name, "n": one.truth["matched"]} for space, one in data_sets(board)
+        ],
+        rows=_rows(board),
+        blanks=blanks(board),
+        spaces=[space.name for space in board.spaces],
+        costs=[
+            {
+                "proxy": standing.proxy,
+                "cells": [_number(_column(space, standing.proxy).seconds, ".2g") for space in board.spaces],
+            }
+            for standing in board.standings
+        ],
     )
 
 

@@ -6,20 +6,15 @@ import base64
 import io
 import json
 import math
-import platform
 import re
 import shlex
 import warnings
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
 
-import torch
-
 from naslib_gennas import files
-from naslib_gennas._version import __version__
 from naslib_gennas.errors import InputError
-from naslib_gennas.studies import citations, comparison_figures, plots
+from naslib_gennas.studies import citations, comparison_figures, page, plots
 from naslib_gennas.studies.comparison import FEW, Column, Comparison
 from naslib_gennas.truth.metrics import Estimate
 
@@ -204,48 +199,40 @@ def command(comparison: Comparison) -> str:
 
 def render(comparison: Comparison) -> str:
     """The report as HTML."""
-    from jinja2 import Environment, select_autoescape
-
-    template = (resources.files("naslib_gennas") / "data" / "comparison.html").read_text(encoding="utf-8")
     truth, cost = comparison.truth, comparison_figures.cost(comparison)
     known = ""
     if truth is not None:
         better = truth.get("direction") or f"{'higher' if truth['higher_is_better'] else 'lower'} is better"
         known = f"; truth {truth['name']} ({better}), which has {truth['matched']} of them"
-    return (
-        Environment(autoescape=select_autoescape(default_for_string=True), trim_blocks=False)
-        .from_string(template)
-        .render(
-            title=f"{len(comparison.columns)} proxies on {comparison.space}",
-            summary=f"{comparison.n} architectures, seed {comparison.seed}, inputs "
-            f"{comparison.inputs or 'as each proxy usually has them'}{known}.",
-            notes=notes(comparison),
-            heads=heads(comparison),
-            numbered=cost is not None,  # a point without room for its name has its number
-            rows=[
-                {
-                    "proxy": column.name,
-                    "front": column.name in comparison.front,
-                    "problem": column.problem,
-                    "cells": [{"value": value, "interval": span} for value, span in cells(comparison, column)],
-                }
-                for column in comparison.columns
-            ],
-            cost_figure="" if cost is None else inline(cost),
-            scatters=[{"name": name, "source": inline(made)} for name, made in comparison_figures.scatters(comparison)],
-            matrix_names=[column.name for column in comparison.columns],
-            matrix=[
-                {"name": column.name, "cells": [_cell(value) for value in line]}
-                for column, line in zip(comparison.columns, comparison.agreement)
-            ],
-            command=command(comparison),
-            versions=f"naslib-gennas {__version__}, torch {torch.__version__}, Python {platform.python_version()}, "
-            f"{platform.system()} {platform.machine()}.",
-            settings=[
-                {"name": column.name, "text": json.dumps(column.settings, indent=1, default=str)}
-                for column in comparison.columns
-            ],
-        )
+    return page.render(
+        "comparison.html",
+        title=f"{len(comparison.columns)} proxies on {comparison.space}",
+        summary=f"{comparison.n} architectures, seed {comparison.seed}, inputs "
+        f"{comparison.inputs or 'as each proxy usually has them'}{known}.",
+        notes=notes(comparison),
+        command=command(comparison),
+        heads=heads(comparison),
+        numbered=cost is not None,  # a point without room for its name has its number
+        rows=[
+            {
+                "proxy": column.name,
+                "front": column.name in comparison.front,
+                "problem": column.problem,
+                "cells": [{"value": value, "interval": span} for value, span in cells(comparison, column)],
+            }
+            for column in comparison.columns
+        ],
+        cost_figure="" if cost is None else inline(cost),
+        scatters=[{"name": name, "source": inline(made)} for name, made in comparison_figures.scatters(comparison)],
+        matrix_names=[column.name for column in comparison.columns],
+        matrix=[
+            {"name": column.name, "cells": [_cell(value) for value in line]}
+            for column, line in zip(comparison.columns, comparison.agreement)
+        ],
+        settings=[
+            {"name": column.name, "text": json.dumps(column.settings, indent=1, default=str)}
+            for column in comparison.columns
+        ],
     )
 
 
