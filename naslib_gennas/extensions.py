@@ -1,9 +1,19 @@
-"""What other installed packages add: search spaces, proxies and rivals, through entry points."""
+"""What a registry holds: what is in the files of a package, and what other packages add through entry points."""
 
 from __future__ import annotations
 
+import functools
+import importlib
 import importlib.metadata
+import pkgutil
 from typing import Any, Dict
+
+
+@functools.lru_cache(maxsize=None)
+def import_all(package: str) -> None:
+    """Import every file of a package, once: each registers what it holds. They are light beside torch."""
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        importlib.import_module(f"{package}.{module.name}")
 
 
 def entry_points(group: str) -> Dict[str, importlib.metadata.EntryPoint]:

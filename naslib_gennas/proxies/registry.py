@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import traceback
 import types
 import warnings
@@ -14,7 +12,7 @@ import torch
 
 from naslib_gennas import reading
 from naslib_gennas.errors import InputError, suggest
-from naslib_gennas.extensions import entry_points
+from naslib_gennas.extensions import entry_points, import_all
 from naslib_gennas.networks.language_model import with_words
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.proxy import Proxy, Score, finite_score
@@ -172,13 +170,11 @@ def load_file(path: Union[str, Path]) -> List[str]:
 
 
 def _load() -> None:
-    """Import every module of this package, and other packages' entry points, once: each registers what it holds."""
+    """Import every file of this package, and other packages' entry points, once: each registers what it holds."""
     global _loaded
     if _loaded:
         return
-    package = importlib.import_module("naslib_gennas.proxies")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"naslib_gennas.proxies.{module.name}")
+    import_all("naslib_gennas.proxies")
     _loaded = True
     for entry in entry_points(GROUP).values():
         try:

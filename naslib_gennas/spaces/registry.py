@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
-import pkgutil
 import re
 from typing import Any, Callable, Dict, Iterable, List, Type
 
 from naslib_gennas import user_code
 from naslib_gennas.errors import InputError, suggest
-from naslib_gennas.extensions import entry_points
+from naslib_gennas.extensions import entry_points, import_all
 from naslib_gennas.spaces.space import SearchSpace
 
 _REGISTRY: Dict[str, Type[SearchSpace[Any]]] = {}
 # What else a search space is called, for the message about an unknown name.
 _ALSO: Dict[str, str] = {}
-_loaded = False
 
 #: Another package's entry points of this group, each named as its space, are imported when it is asked for.
 GROUP = "naslib_gennas.spaces"
@@ -42,7 +39,7 @@ def search_space(name: str, also: Iterable[str] = ()) -> Callable[[Type[SearchSp
 
 def names() -> List[str]:
     """Every search space that `get` knows."""
-    _load()
+    import_all("naslib_gennas.spaces")
     return sorted({*_REGISTRY, *entry_points(GROUP)})
 
 
@@ -69,7 +66,7 @@ def get(space: Any, **settings: Any) -> SearchSpace[Any]:
         return own.from_function(space) if callable(space) else own.from_file(space)
     if not isinstance(space, str):
         raise InputError(f"{space!r} is no search space; give its name, such as 'nasbench201'")
-    _load()
+    import_all("naslib_gennas.spaces")
     if space not in _REGISTRY and space in entry_points(GROUP):
         try:
             entry_points(GROUP)[space].load()
@@ -99,14 +96,3 @@ def _nearest(name: str) -> str:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _load() -> None:
-    """Import every file of this package once: each registers what it holds. They are light beside torch."""
-    global _loaded
-    if _loaded:
-        return
-    package = importlib.import_module("naslib_gennas.spaces")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-    _loaded = True
