@@ -15,6 +15,7 @@ from naslib_gennas.plugin import compat
 #: What NASLib imports and no package registry installs with it: import name -> distribution.
 NEEDED = {
     "torchvision": "torchvision",
+    "fvcore": "fvcore",
     "pytorch_msssim": "pytorch-msssim",
     "ConfigSpace": "ConfigSpace",
     "nasbench_pytorch": "nasbench-pytorch",
