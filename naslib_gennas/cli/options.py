@@ -175,7 +175,8 @@ def _scoring(
         what(
             "--inputs",
             metavar="NAME",
-            help="Input batch: photos, noise, cifar:FOLDER or FILE.npy.",
+            help="Input batch: photos, noise, dead-leaves, fractals, gaussian-classes (NAME:SEED: others of the kind), "
+            "cifar:FOLDER or FILE.npy.",
             show_default="the proxy's own, mostly photos",
         ),
     ] = None,

@@ -8,7 +8,7 @@ import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Callable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -16,10 +16,11 @@ import torch.nn.functional as F
 
 from naslib_gennas import pickles, reading
 from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.regression import generated
 
-FORMS = ("photos", "noise", "cifar:FOLDER", "FILE.npy")
-#: The batches that this package makes.
-MADE = ("photos", "noise")
+#: The batches that this package makes; "photos:3" is that of seed 3.
+MADE = ("photos", *generated.KINDS)
+FORMS = (*MADE, "cifar:FOLDER", "FILE.npy")
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm")
 
 CIFAR_MEAN = (125.3 / 255, 123.0 / 255, 113.9 / 255)
@@ -92,10 +93,13 @@ def get(name: str = "photos", count: int = 16, resolution: int = 32) -> Batch:
     """The batch of `count` images of a name, with its identity; see `load`."""
     names = each(name)
     tensors = load(names[0] if names else name, count, resolution)
-    form = name.partition(":")[0]
-    if names or form in MADE:
+    form, _, rest = name.partition(":")
+    if names or (form in ("photos", "noise") and rest != "0"):
         return Batch(name, name, tensors)
-    return Batch(name, f"{form if form == 'cifar' else 'npy'}:{_digest(tensors)}", tensors)
+    if form in ("photos", "noise"):
+        return Batch(name, form, tensors)
+    # What was generated counts by its numbers, and so by the code that drew them.
+    return Batch(name, f"{form if form in (*MADE, 'cifar') else 'npy'}:{_digest(tensors)}", tensors)
 
 
 #: Joins the names of several batches, one for each part of an aggregate: "noise&photos".
@@ -105,7 +109,7 @@ EACH = "&"
 def each(name: str) -> List[str]:
     """The names that were joined by `EACH`; empty for any other name."""
     names = name.split(EACH)
-    return names if len(names) > 1 and all(part in MADE for part in names) else []
+    return names if len(names) > 1 and all(part.partition(":")[0] in MADE for part in names) else []
 
 
 def synthetic(count: int) -> Batch:
@@ -171,8 +175,9 @@ def load(name: str = "photos", images: int = 16, resolution: int = 32) -> torch.
     The same name, number and resolution always give the same batch; fewer images are the first of more.
 
     Args:
-        name: "photos" (crops of natural photographs, nothing to download), "noise" (Gaussian), "cifar:FOLDER" (the
-            python batches of CIFAR-10 or CIFAR-100, or a folder of images), or a .npy file with
+        name: "photos" (crops of natural photographs, nothing to download); "noise", "dead-leaves", "fractals" or
+            "gaussian-classes" (see `generated`); any of these with a seed, as in "photos:3", for other images;
+            "cifar:FOLDER" (the python batches of CIFAR-10 or CIFAR-100, or a folder of images); or a .npy file with
             (at least `images`, 3, height, width) normalised numbers.
         images: number of images.
         resolution: height and width in pixels.
@@ -209,24 +214,29 @@ def _load(name: str, images: int, resolution: int, stamp: Stamp) -> torch.Tensor
         return _folder(Path(folder), images, resolution)
     if name.endswith(".npy"):
         return _array(Path(name), images, resolution)
-    makers: Dict[str, Callable[[int, int], torch.Tensor]] = {"photos": _photos, "noise": _noise}
-    if name not in makers:
+    if form not in MADE:
         raise InputError(f"unknown input batch '{name}'{suggest(name, FORMS)}")
-    return makers[name](images, resolution)
+    seed = _seed(name)
+    return _photos(images, resolution, seed) if form == "photos" else generated.images(form, images, resolution, seed)
 
 
-def _noise(images: int, resolution: int) -> torch.Tensor:
-    draws = np.random.default_rng(0).standard_normal((images, 3, resolution, resolution), dtype=np.float32)
-    return torch.from_numpy(draws)
+def _seed(name: str) -> int:
+    """The seed that a name ends with; 0 where it has none."""
+    form, colon, seed = name.partition(":")
+    if not colon:
+        return 0
+    if not (seed.isascii() and seed.isdigit()) or len(seed) > 18:
+        raise InputError(f"input batch '{name}': the seed after '{form}:' is a whole number from 0 up, as in {form}:3")
+    return int(seed)
 
 
-def _photos(images: int, resolution: int) -> torch.Tensor:
+def _photos(images: int, resolution: int, seed: int) -> torch.Tensor:
     from skimage import data  # imported when used: it takes a while
 
     photos = [np.asarray(getattr(data, photo)()) for photo in PHOTOS]
     crops = []
     for index in range(images):
-        draw = np.random.default_rng([16, index])
+        draw = np.random.default_rng([16, index, seed] if seed else [16, index])
         photo = photos[index % len(photos)]
         side = int(draw.choice(CROPS))
         top, left = (int(draw.integers(0, extent - side + 1)) for extent in photo.shape[:2])
