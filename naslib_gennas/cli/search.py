@@ -27,7 +27,7 @@ def search(
     space: SpaceName,
     proxy: ProxyName = None,
     method: Annotated[
-        str, options.what("--method", metavar="NAME", help="Search method: evolution, random, rlnas or nasi.")
+        str, options.what("--method", metavar="NAME", help="Search method: evolution, random, rlnas, nasi or te-nas.")
     ] = "evolution",
     objective: Annotated[
         Optional[List[str]],
@@ -70,6 +70,12 @@ def search(
             show_default="adaptive",
         ),
     ] = None,
+    repeats: Annotated[
+        Optional[int],
+        options.how_much(
+            "--repeats", min=1, metavar="N", help="TE-NAS's initialisations for each trial.", show_default="3"
+        ),
+    ] = None,
     *,
     truth: options.Truth,
     evaluations: Evaluations = None,
@@ -103,17 +109,19 @@ def search(
     from naslib_gennas.studies import constraints, methods, objectives, search
     from naslib_gennas.studies.budget import USUAL_EVALUATIONS, seconds
 
-    own = {"population": population, "tournament": tournament, "nu": nu}
+    own = {"population": population, "tournament": tournament, "nu": nu, "repeats": repeats}
     chosen = methods.get(method, **{name: value for name, value in own.items() if value is not None})
     other = method if method != "evolution" else None
-    several = trade_off.wanted(objective or (), method=other, tournament=tournament, nu=nu, finalists=finalists)
+    several = trade_off.wanted(
+        objective or (), method=other, tournament=tournament, nu=nu, repeats=repeats, finalists=finalists
+    )
     aims = [objectives.parse(name, resolution, device=scoring["device"]) for name in objective or ()]
     sizes = {"cells": cells, "channels": channels}
     found_space = spaces.get(space, **{name: value for name, value in sizes.items() if value is not None})
     bounds = [constraints.parse(text, resolution, device=scoring["device"]) for text in constraint or ()]
     table = truths.find(truth["truth"], found_space, truth["higher_is_better"])
     again = "the same command again goes on from there."
-    total = evaluations or (None if budget else USUAL_EVALUATIONS)
+    total = evaluations or (None if budget or not chosen.searcher else USUAL_EVALUATIONS)
     limits = {
         "evaluations": evaluations,
         "budget": None if budget is None else seconds(budget),

@@ -1,12 +1,13 @@
 """Supernets: networks that hold every architecture of a cell search space at once, their weights shared.
 
-A forward pass is told what each edge of a cell does: one operation or none, a single path of the supernet.
+A forward pass is told what each edge of a cell does: one operation or none (a single path of the supernet), or several
+at once, each with a weight.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +18,10 @@ from naslib_gennas.networks.cells import CellPlan, FactorizedReduce, Genotype, c
 from naslib_gennas.networks.darts import OPERATIONS, reductions
 from naslib_gennas.networks.nasbench201 import NasBench201Network
 
+#: What an edge does: an operation by its name, or the weighted sum of several.
+EdgeChoice = Union[str, Mapping[str, Union[float, torch.Tensor]]]
 #: What each edge of one kind of cell does, in the supernet's order.
-CellChoice = Sequence[str]
+CellChoice = Sequence[EdgeChoice]
 #: By kind of cell.
 Choice = Mapping[str, CellChoice]
 
@@ -45,17 +48,19 @@ class SuperCell(nn.Module):
         """The values of all nodes; those that nothing reaches are left out."""
         rectified: Dict[int, torch.Tensor] = {}
         for index, (source, target) in enumerate(self.edges):
-            name = choice[index]
-            if name == "none" or source not in values:
-                continue
-            value = values[source]
-            if self.rectifies(index, name):
-                if source not in rectified:
-                    rectified[source] = F.relu(value)
-                value = rectified[source]
-            bank = self.banks[index]
-            value = bank[name](value) if name in bank else value
-            values[target] = values[target] + value if target in values else value
+            edge = choice[index]
+            for name in (edge,) if isinstance(edge, str) else edge:
+                if name == "none" or source not in values:
+                    continue
+                value = values[source]
+                if self.rectifies(index, name):
+                    if source not in rectified:
+                        rectified[source] = F.relu(value)
+                    value = rectified[source]
+                bank = self.banks[index]
+                value = bank[name](value) if name in bank else value
+                value = value if isinstance(edge, str) else value * edge[name]
+                values[target] = values[target] + value if target in values else value
         return values
 
     def rectifies(self, index: int, name: str) -> bool:
@@ -69,10 +74,12 @@ class Supernet(nn.Module, ABC):
     Attributes:
         operations: what an edge may do, by name; "none" is one of them.
         kinds: the kinds of cell that an architecture decides.
+        width: channels that the stem gives to the first cell.
     """
 
     operations: Tuple[str, ...]
     kinds: Tuple[str, ...]
+    width: int
 
     @abstractmethod
     def cells(self) -> Iterator[SuperCell]:
@@ -81,6 +88,10 @@ class Supernet(nn.Module, ABC):
     @abstractmethod
     def logits(self, x: torch.Tensor, choice: Choice) -> torch.Tensor:
         """Class scores of a batch with what `choice` says every edge does."""
+
+    @abstractmethod
+    def first_cells(self, x: torch.Tensor, choice: Choice) -> torch.Tensor:
+        """What the first cell of each kind makes of (images, `width`, rows, columns), as the stem would give it."""
 
     @abstractmethod
     def choice(self, arch: Any) -> Choice:
@@ -121,6 +132,7 @@ class Supernet201(Supernet):
 
     def __init__(self, channels: int = 16, cells: int = 5, classes: int = 10) -> None:
         super().__init__()
+        self.width = channels
         # Stem, reductions and classifier as the benchmark has them, around cells without operations.
         self.frame = NasBench201Network(("none",) * 6, channels, cells, classes)
         widths = self.frame.stage_channels
@@ -137,6 +149,9 @@ class Supernet201(Supernet):
             for cell in stage:
                 x = cell(x, choice["cell"])
         return self.frame.classifier(self.frame.last(x).mean((2, 3)))
+
+    def first_cells(self, x: torch.Tensor, choice: Choice) -> torch.Tensor:
+        return self.stages[0][0](x, choice["cell"])
 
     def choice(self, arch: Any) -> Choice:
         return {"cell": list(arch)}
@@ -180,7 +195,7 @@ class SupernetDarts(Supernet):
 
     def __init__(self, channels: int = 16, depth: int = 8, classes: int = 10) -> None:
         super().__init__()
-        older = newer = 3 * channels
+        self.width = older = newer = 3 * channels
         self.stem = conv_bn(3, newer, 3)
         self.layers = nn.ModuleList()
         where, width = reductions(depth), channels
@@ -201,6 +216,14 @@ class SupernetDarts(Supernet):
             value = cell(older, newer, choice[cell.kind])
             older, newer = newer, F.relu(value)
         return self.classifier(value.mean((2, 3)))
+
+    def first_cells(self, x: torch.Tensor, choice: Choice) -> torch.Tensor:
+        older = newer = F.relu(x)
+        value = x
+        for cell in self.layers[: reductions(len(self.layers))[0] + 1]:
+            value = cell(older, newer, choice[cell.kind])
+            older, newer = newer, F.relu(value)
+        return value
 
     def choice(self, arch: Any) -> Choice:
         assert isinstance(arch, Genotype)

@@ -33,13 +33,25 @@ def visit(network: StagedNetwork, inputs: torch.Tensor, see: Callable[[torch.Ten
     Raises:
         ValueError: the network has no activation that this batch passes.
     """
-    watch = _Watch(see, len(inputs))
+    watch(network, len(inputs), lambda: network.whole(inputs), see)
+
+
+def watch(network: nn.Module, images: int, run: Callable[[], Any], see: Callable[[torch.Tensor], None]) -> None:
+    """Show `see` the patterns of the activations that `run()` passes in a network's modules (see `visit`).
+
+    Args:
+        images: of the batch that `run` takes through the network.
+
+    Raises:
+        ValueError: it passes none.
+    """
+    watch = _Watch(see, images)
     modules = [module for module in network.modules() if isinstance(module, MODULES)]
     handles = [module.register_forward_pre_hook(watch.enter) for module in modules]
     handles += [module.register_forward_hook(watch.leave) for module in modules]
     try:
         with torch.no_grad(), watch:
-            network.whole(inputs)
+            run()
     finally:
         for handle in handles:
             handle.remove()

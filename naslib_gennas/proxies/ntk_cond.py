@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Sequence
 
 import torch
 
@@ -21,12 +22,21 @@ def ntk_cond(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     """
     kaiming(network, "fan_out", generator(seed, "ntk"))
     weights = [parameter for name, parameter in network.named_parameters() if name.endswith("weight")]
-    scores = network.logits(inputs).sum(1)
+    return -condition(network.logits(inputs), weights)
+
+
+def condition(logits: torch.Tensor, weights: Sequence[torch.Tensor]) -> float:
+    """The condition number of the neural tangent kernel of each image's summed class scores: 1 or more, maybe inf.
+
+    Args:
+        logits: (images, classes), of a network in training mode.
+        weights: what the kernel's gradients are by; those that no score depends on count as zeros.
+    """
     rows = []
-    for score in scores:
-        gradients = torch.autograd.grad(score, weights, retain_graph=True, allow_unused=True)
+    for score in logits.sum(1):
+        gradients = torch.autograd.grad(score, list(weights), retain_graph=True, allow_unused=True)
         rows.append(torch.cat([gradient.flatten() for gradient in gradients if gradient is not None]))
     gradient_matrix = torch.stack(rows).double()
     eigenvalues = torch.linalg.eigvalsh(gradient_matrix @ gradient_matrix.T)
     least, largest = float(eigenvalues[0]), float(eigenvalues[-1])
-    return -largest / least if least > 0 else -math.inf
+    return largest / least if least > 0 else math.inf

@@ -23,6 +23,7 @@ from naslib_gennas.networks.supernet import Choice, SuperCell, Supernet, Superne
 from naslib_gennas.randomness import derive, generator, isolated
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.spaces.darts import depth
+from naslib_gennas.spaces.space import Size
 
 RATE, LAST_RATE, MOMENTUM, DECAY, CLIP = 0.025, 0.001, 0.9, 3e-4, 5.0
 BATCH = 64
@@ -56,6 +57,12 @@ def make(space: str, profile: Profile, seed: int) -> Supernet:
         raise InputError(f"there is no supernet of {space}; there are those of {' and '.join(sorted(SUPERNETS))}")
     with isolated(derive(seed, "supernet")):
         return SUPERNETS[space](spaces.get(space).size(profile))
+
+
+def thin(space: str, seed: int) -> Supernet:
+    """The untrained supernet of one channel and one cell of a stage, whose linear regions can be counted (TE-NAS)."""
+    with isolated(derive(seed, "supernet")):
+        return SUPERNETS[space](Size(channels=1, cells=1))
 
 
 def trained(space: str, profile: Profile, inputs: torch.Tensor, seed: int) -> Trained:
@@ -144,11 +151,12 @@ def angle(net: Trained, arch: Any) -> float:
 
 
 def paths(cell: SuperCell, choice: Choice) -> Iterator[Tuple[int, str, int]]:
-    """(edge, operation, on how many of the cell's input-to-output paths it lies) of every edge on at least one."""
+    """(edge, operation, on how many of the cell's input-to-output paths it lies) of every edge on at least one, in the
+    single path of an architecture."""
     live = [
         (index, source, target, name)
         for index, ((source, target), name) in enumerate(zip(cell.edges, choice[cell.kind]))
-        if name != "none"
+        if isinstance(name, str) and name != "none"
     ]
     into: Dict[int, int] = {node: 1 for node in cell.inputs}
     for _, source, target, _ in sorted(live, key=lambda edge: edge[2]):

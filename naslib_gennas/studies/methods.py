@@ -33,6 +33,8 @@ class Method:
 
 
 _AGEING = {"population": 50, "tournament": 10}
+# What a method that finds an architecture by itself has no use for.
+_ALONE = ("proxy", "constraint", "finalists", "workers", "executor", "control")
 METHODS: Mapping[str, Method] = {
     method.name: method
     for method in (
@@ -51,7 +53,14 @@ METHODS: Mapping[str, Method] = {
             "nasi",
             "ascent on the expected trace norm of a supernet (arXiv:2109.00817)",
             {"nu": "adaptive"},
-            refuses=("proxy", "constraint", "finalists", "workers", "executor", "control"),
+            refuses=_ALONE,
+        ),
+        Method(
+            "te-nas",
+            "pruning of a supernet by condition number and linear regions (arXiv:2102.11535)",
+            {"repeats": 3},
+            # What is left half-way is no architecture.
+            refuses=(*_ALONE, "evaluations", "budget"),
         ),
     )
 }
@@ -84,7 +93,7 @@ def chosen(method: Union[str, Method], options: Dict[str, Any]) -> Method:
 
 
 # One worker is what a method that computes alone has anyway.
-_ALONE = ("workers", 1)
+_ONE = ("workers", 1)
 
 
 def refuse(method: Method, **given: Any) -> None:
@@ -96,6 +105,6 @@ def refuse(method: Method, **given: Any) -> None:
     Raises:
         InputError: something was said that the method cannot honour.
     """
-    said = [name for name, value in given.items() if value and name in method.refuses and (name, value) != _ALONE]
+    said = [name for name, value in given.items() if value and name in method.refuses and (name, value) != _ONE]
     if said:
         raise InputError(f"search method '{method.name}' has no use for {', '.join(said)}; leave it out")

@@ -81,6 +81,16 @@ class Searched:
     settings: Mapping[str, Any]
     resumed: int = 0
 
+    @property
+    def score(self) -> float:
+        """The objective of the last draw."""
+        return self.draws[-1].value if self.draws else -math.inf
+
+    @property
+    def evaluations(self) -> int:
+        """How many architectures were drawn."""
+        return len(self.draws)
+
     def to_json(self) -> Dict[str, Any]:
         """The search as plain data."""
         return {

@@ -21,7 +21,7 @@ from naslib_gennas.errors import EngineError, InputError
 from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.scoring.store import Store
 from naslib_gennas.spaces.space import SearchSpace
-from naslib_gennas.studies import constraints, methods, nasi, race
+from naslib_gennas.studies import alone, constraints, methods, race
 from naslib_gennas.studies.budget import USUAL_EVALUATIONS, evaluations_of, seconds
 from naslib_gennas.studies.constraints import Constrained, Constraint
 from naslib_gennas.studies.course import Course, Found, Step
@@ -78,7 +78,7 @@ def search(
         out: a folder for result.json, history.csv and search.png; None: nothing is written.
         progress: called after each step.
         scoring: `proxy`, `inputs`, `profile`, `seed`, `workers`, ...: see `Scorer.of`; and the method's own settings:
-            `population`, `tournament`, `nu`.
+            `population`, `tournament`, `nu`, `repeats`.
 
     Raises:
         InputError: an unknown name, an impossible constraint, an empty budget, a folder of another search, or
@@ -86,9 +86,10 @@ def search(
         Interrupted: Ctrl-C or SIGTERM; everything done is in the store.
     """
     chosen = methods.chosen(method, scoring)
-    given = {"constraint": constraint, "finalists": finalists, "control": control}
-    methods.refuse(chosen, **given, **{name: scoring.get(name) for name in ("proxy", "workers", "executor")})
+    given: Dict[str, Any] = {"constraint": constraint, "finalists": finalists, "control": control}
+    given.update({name: scoring.get(name) for name in ("proxy", "workers", "executor")})
     limit = evaluations_of(evaluations, budget)
+    methods.refuse(chosen, **given, evaluations=evaluations, budget=budget)
     scorer = _scorer(space, chosen, scoring)
     table = truths.find(truth, scorer.space)
     bounds = tuple(constraints.parse(bound) if isinstance(bound, str) else bound for bound in constraint)
@@ -106,7 +107,8 @@ def search(
     }
     folder = None if out is None else files.search_folder(out, settings)
     if not chosen.searcher:
-        return _alone(chosen, scorer, evaluations, budget, table, settings, folder, progress)
+        limits = {"evaluations": evaluations, "budget": budget}
+        return alone.search(chosen, scorer, limits, table, settings, folder, progress)
     deep = _deep(scorer, chosen, finalists)
     judge = None if deep is None else race.judge(scorer)
     looking = budget if budget is None or deep is None else budget * race.TIME_SHARE
@@ -161,50 +163,8 @@ def _scorer(space: Union[str, SearchSpace[Any], Scorer], method: Method, scoring
     if scoring.get("proxy") not in (None, method.proxy):
         raise InputError(f"search method '{method.name}' scores by {method.proxy} alone; leave proxy out")
     if not method.searcher:
-        return nasi.scorer(space, **scoring)
+        return alone.scorer(method, space, **scoring)
     return Scorer.of(space, **{**scoring, "proxy": method.proxy})
-
-
-def _alone(
-    method: Method,
-    scorer: Scorer,
-    steps: Optional[int],
-    budget: Optional[float],
-    table: Optional[Truth],
-    settings: Mapping[str, Any],
-    folder: Optional[Path],
-    progress: Progress,
-) -> Found:
-    """A method that finds an architecture by itself: one step, that of what it found."""
-    nu = method.settings["nu"]
-    started = time.perf_counter()
-
-    def step_of(arch: str, score: float) -> Step:
-        value = None if table is None else table.of(scorer.space, scorer.space.parse(arch))
-        spent = time.perf_counter() - started
-        return Step(0, arch, score, value, "ok", "", spent, spent, None, 0)
-
-    def found(searched: nasi.Searched, complete: bool) -> Found:
-        last = searched.draws[-1].value if searched.draws else -math.inf
-        course = Course(method.name, (step_of(searched.arch, last),), evaluations=len(searched.draws))
-        details = {key: value for key, value in searched.to_json().items() if key not in ("method", "arch")}
-        made = Found(settings, course, None, table, searched.resumed, complete, folder, details=details)
-        if folder is not None:
-            write(made, folder)
-        return made
-
-    def show(done: int, total: int, draw: nasi.Draw) -> None:
-        step = Step(done - 1, "", draw.value, None, "ok", "", 0.0, 0.0, None, 0)
-        progress(method.name, step, step, done)
-
-    with scorer.place as (_, store):
-        journal = Journal(store, "search", scorer, {"method": method.name, "nu": nu})
-        try:
-            searched = nasi.run(scorer, steps, nu, journal, budget, show)
-        except Interrupted as stopped:
-            done = found(stopped.result, complete=False)
-            raise Interrupted(done, f"{done.evaluations} evaluations") from None
-    return found(searched, complete=True)
 
 
 def _deep(scorer: Scorer, method: Method, count: Optional[int]) -> Optional[Scorer]:
