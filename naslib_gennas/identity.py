@@ -17,6 +17,13 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 _HOME = Path(__file__).resolve().parent
 _INSTALLED = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")})
+# Files of the user that this process has run, as they were then: what runs is that, whatever the file has become.
+_RAN: Dict[Path, Tuple[str, Tuple[str, ...]]] = {}
+
+
+def remember(path: Path, content: bytes) -> None:
+    """Note what a file of the user held when it was run: identities count that until it is run again."""
+    _RAN[path] = _source(content)
 
 
 def canonical(settings: Mapping[str, Any]) -> str:
@@ -137,7 +144,7 @@ def _file(part: Any) -> Optional[Path]:
         module = sys.modules.get(part.__module__)
         name = getattr(module, "__file__", None) or (own[0].__code__.co_filename if own else None)
     path = Path(name).resolve() if name else None
-    return path if path is not None and path.is_file() else None
+    return path if path is not None and (path in _RAN or path.is_file()) else None
 
 
 def _is_installed(path: Path) -> bool:
@@ -165,8 +172,7 @@ def _read(path: Path, files: Dict[Path, str], versions: Set[str]) -> None:
         path = waiting.pop()
         if path in files:
             continue
-        about = path.stat()
-        files[path], imported = _parsed(path, about.st_mtime_ns, about.st_size)
+        files[path], imported = _RAN.get(path) or _parsed(path)
         for name in imported:
             near = list(_beside(path, name))
             if near:
@@ -177,10 +183,19 @@ def _read(path: Path, files: Dict[Path, str], versions: Set[str]) -> None:
                     versions.add(_version(package))
 
 
+def _parsed(path: Path) -> Tuple[str, Tuple[str, ...]]:
+    """What `_source` gives of a file as it is now."""
+    about = path.stat()
+    return _parsed_once(path, about.st_mtime_ns, about.st_size)
+
+
 @lru_cache(maxsize=512)
-def _parsed(path: Path, changed: int, size: int) -> Tuple[str, Tuple[str, ...]]:
-    """The digest of a file, and the modules that it imports (dots in front of relative ones)."""
-    content = path.read_bytes()
+def _parsed_once(path: Path, changed: int, size: int) -> Tuple[str, Tuple[str, ...]]:
+    return _source(path.read_bytes())
+
+
+def _source(content: bytes) -> Tuple[str, Tuple[str, ...]]:
+    """The digest of a file's content, and the modules that it imports (dots in front of relative ones)."""
     names: List[str] = []
     try:
         tree = ast.parse(content)

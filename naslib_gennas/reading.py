@@ -43,6 +43,18 @@ def opened(path: Union[str, Path], what: str) -> Path:
     return found
 
 
+def content(path: Union[str, Path], what: str) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        InputError: it cannot be read to its end (see `opened`).
+    """
+    try:
+        return opened(path, what).read_bytes()
+    except OSError as error:
+        raise InputError(f"{what} '{path}' cannot be read: {error.strerror}") from None
+
+
 def text(path: Union[str, Path], what: str) -> str:
     """The text of a file in UTF-8, with or without a byte-order mark.
 

@@ -14,6 +14,7 @@ from typing import Any, Dict, Iterator, List, Tuple, Union, cast
 
 import cloudpickle
 
+from naslib_gennas import identity, reading
 from naslib_gennas.errors import InputError, suggest
 
 _PACKAGE = __name__.partition(".")[0]
@@ -86,14 +87,9 @@ def load(path: Union[str, Path], what: str) -> types.ModuleType:
     """
     place = Path(path).resolve()
     known = _LOADED.get(place)
-    if known is not None and all(_digest(file) == digest for file, digest in known.digests):
+    if known is not None and all(_digest(_content(file)) == digest for file, digest in known.digests):
         return known.module
-    try:
-        text = place.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{what} file '{path}' cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{what} file '{path}' is not text in UTF-8") from None
+    content = reading.content(path, f"{what} file")
     if known is not None:  # what lies beside it may be what has changed
         for name in _BESIDE.pop(place.parent, {}):
             sys.modules.pop(name, None)
@@ -103,15 +99,18 @@ def load(path: Union[str, Path], what: str) -> types.ModuleType:
     sys.modules[name] = module  # dataclasses, and who looks for source, ask for it
     try:
         with beside(place.parent):
-            exec(compile(text, str(place), "exec"), module.__dict__)
+            exec(compile(content, str(place), "exec"), module.__dict__)
     except BaseException as error:
         del sys.modules[name]
         if isinstance(error, KeyboardInterrupt):
             raise
         raise InputError(f"{what} file '{path}'{_what_happened(error, place)}") from None
     cloudpickle.register_pickle_by_value(module)
-    files = {place, *(Path(str(part.__file__)).resolve() for part in _BESIDE.get(place.parent, {}).values())}
-    _LOADED[place] = _Loaded(module, tuple(sorted((file, _digest(file)) for file in files)))
+    files = {Path(str(part.__file__)).resolve() for part in _BESIDE.get(place.parent, {}).values()}
+    contents = {**{file: _content(file) for file in files}, place: content}
+    for file, what_ran in contents.items():
+        identity.remember(file, what_ran)
+    _LOADED[place] = _Loaded(module, tuple(sorted((file, _digest(held)) for file, held in contents.items())))
     return module
 
 
@@ -175,11 +174,15 @@ def _own_file(module: Any) -> Any:
     return None if installed or path.suffix != ".py" or not path.is_file() else path
 
 
-def _digest(file: Path) -> str:
+def _content(file: Path) -> bytes:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return file.read_bytes()
     except OSError:
-        return "missing"
+        return b""
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _lies_in(module: Any, folder: Path) -> bool:

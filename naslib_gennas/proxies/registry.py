@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 import types
 import warnings
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar,
 
 import torch
 
-from naslib_gennas import reading
+from naslib_gennas import user_code
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.extensions import entry_points, import_all
 from naslib_gennas.networks.language_model import with_words
@@ -23,7 +22,10 @@ from naslib_gennas.regression.profiles import Profile
 #: Makes a proxy from the rest of its name and a profile (None: the proxy's own default).
 ProxyFactory = Callable[[str, Optional[Profile]], Proxy]
 _FACTORIES: Dict[str, ProxyFactory] = {}
-_FILES: Dict[Path, List[str]] = {}
+# Module and name of the function that each is made of: the same one may be registered again, after a change.
+_OWNERS: Dict[str, Tuple[str, str]] = {}
+# The modules that files of the user are run as, and the proxies that they register.
+_FILES: Dict[Path, Tuple[types.ModuleType, List[str]]] = {}
 _loaded = False
 
 #: Another package's entry points of this group are imported, and register proxies with `proxy` or `proxy_family`.
@@ -68,7 +70,7 @@ def proxy(
 
             return Proxy(name, measure, chosen, chosen.images or 64, settings, kinds, inputs)
 
-        _register(name, make)
+        _register(name, make, function)
         return function
 
     return register
@@ -78,7 +80,7 @@ def register(name: str) -> Callable[[ProxyFactory], ProxyFactory]:
     """Register a factory for the proxy `name`, for proxies that a plain function under `proxy` cannot make."""
 
     def keep(make: ProxyFactory) -> ProxyFactory:
-        _register(name, make)
+        _register(name, make, make)
         return make
 
     return keep
@@ -88,18 +90,19 @@ def proxy_family(prefix: str) -> Callable[[ProxyFactory], ProxyFactory]:
     """Register a factory for every proxy whose name starts with `prefix`, such as ``gennas-``."""
 
     def register(make: ProxyFactory) -> ProxyFactory:
-        _register(prefix, make)
+        _register(prefix, make, make)
         return make
 
     return register
 
 
-def _register(name: str, make: ProxyFactory) -> None:
+def _register(name: str, make: ProxyFactory, function: Callable[..., Any]) -> None:
     if not isinstance(name, str) or not name:
         raise ValueError(f"the name of a proxy is a text, not {name!r}")
-    if name in _FACTORIES:
+    owner = (getattr(function, "__module__", ""), getattr(function, "__qualname__", ""))
+    if name in _FACTORIES and _OWNERS[name] != owner:
         raise ValueError(f"a proxy named '{name}' is registered already")
-    _FACTORIES[name] = make
+    _FACTORIES[name], _OWNERS[name] = make, owner
 
 
 def names() -> List[str]:
@@ -121,11 +124,7 @@ def get(name: Union[str, Proxy], profile: Union[str, Mapping[str, Any], Profile,
     if isinstance(name, Proxy):
         return name
     _load()
-    if name.endswith(".py"):
-        members = load_file(name)
-        if len(members) > 1:
-            raise InputError(f"proxy file '{name}' has several proxies: {', '.join(members)}; one is needed here")
-        name = members[0]
+    name = named(name)
     asked = None if profile is None else profiles.get(profile)
     if name in _FACTORIES and not hasattr(_FACTORIES[name], "members"):
         return _FACTORIES[name]("", asked)
@@ -139,34 +138,45 @@ def get(name: Union[str, Proxy], profile: Union[str, Mapping[str, Any], Profile,
     raise InputError(f"unknown proxy '{name}'{suggest(name, names())}")
 
 
+def named(name: str) -> str:
+    """The name of a proxy as it is; of a file with one proxy, the name of that.
+
+    Raises:
+        InputError: see `load_file`; or the file has several proxies.
+    """
+    if not name.endswith(".py"):
+        return name
+    members = load_file(name)
+    if len(members) > 1:
+        raise InputError(f"proxy file '{name}' has several proxies: {', '.join(members)}; one is needed here")
+    return members[0]
+
+
 def load_file(path: Union[str, Path]) -> List[str]:
-    """Run a python file that registers proxies with `proxy`, and give their names.
+    """Run a Python file that registers proxies with `proxy`, and give their names; see `user_code.load`.
 
     Raises:
         InputError: the file cannot be read, fails (the message names the line), or registers nothing.
     """
     _load()
     place = Path(path).resolve()
-    if place not in _FILES:
-        before = set(_FACTORIES)
-        source = reading.text(path, "proxy file")
-        # In no module that others could import: so it travels to worker processes as code.
-        module = types.ModuleType(f"gennas_file_{place.stem}")
-        try:
-            exec(compile(source, str(place), "exec"), module.__dict__)
-        except SyntaxError as error:
-            raise InputError(f"proxy file '{path}', line {error.lineno}: {error.msg}") from None
-        except (Exception, SystemExit) as error:  # whatever the user's code raises
-            frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(place)]
-            line = f", line {frames[-1].lineno}" if frames else ""
-            for name in set(_FACTORIES) - before:
+    before = dict(_FACTORIES)
+    try:
+        module = user_code.load(path, "proxy file")
+    except BaseException:
+        _FACTORIES.clear()
+        _FACTORIES.update(before)
+        raise
+    run, names = _FILES.get(place, (None, []))
+    if run is not module:
+        for name in names:
+            if _FACTORIES.get(name) is before.get(name):  # it was in the file, and is there no longer
                 del _FACTORIES[name]
-            raise InputError(f"proxy file '{path}'{line}: {type(error).__name__}: {error}") from None
-        found = sorted(set(_FACTORIES) - before)
-        if not found:
+        names = sorted(name for name in _FACTORIES if _OWNERS[name][0] == module.__name__ or name not in before)
+        if not names:
             raise InputError(f"proxy file '{path}' registers no proxy; it needs a function under @proxy(\"name\")")
-        _FILES[place] = found
-    return list(_FILES[place])
+        _FILES[place] = module, names
+    return list(names)
 
 
 def _load() -> None:

@@ -157,6 +157,8 @@ class Scorer:
                 raise InputError("a scorer has its settings already; scorer.at(...) gives one with others")
             return space
         found = spaces.get(space)
+        if isinstance(proxy, str):
+            proxy = proxies.named(proxy)  # what is scored stays what it is, even if the file changes
         chosen = proxy_for(found, proxy, profile)
         if initialise is not None:
             chosen = proxy_for(found, proxy, chosen.profile.replace(initialise=initialise))

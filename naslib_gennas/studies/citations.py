@@ -71,7 +71,7 @@ _PAPERS: Dict[str, Tuple[str, str, str, int, str]] = {
     ),
     "theis2018fisher": (
         "Theis, Lucas and Korshunova, Iryna and Tejani, Alykhan and Husz{\\'a}r, Ferenc",
-        "Faster gaze prediction with dense networks and Fisher pruning",
+        "Faster gaze prediction with dense networks and {Fisher} pruning",
         "arXiv preprint",
         2018,
         "1801.05787",

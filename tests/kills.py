@@ -1,0 +1,57 @@
+"""A study that is killed at a random moment: it runs in a fork of this process, where torch is imported already."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional, Tuple
+
+Kept = Dict[Tuple[object, ...], Tuple[object, ...]]
+
+
+def kept(store: Path) -> Kept:
+    """All scores and steps in a store that another process may be writing, each with when it was written."""
+    if not store.exists():
+        return {}
+    try:
+        with sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=5) as database:
+            scores = database.execute("SELECT run, key, score, status, details, created FROM scores").fetchall()
+            steps = database.execute("SELECT name, n, entry FROM journals").fetchall()
+    except sqlite3.Error:  # it is just being made
+        return {}
+    return {row[:2]: row[2:] for row in [*scores, *steps]}
+
+
+def kill(study: Callable[[], Any], store: Path, draw: random.Random, within: float = 0.1) -> Optional[Kept]:
+    """Start a study, and kill it at a random moment after it has kept something new.
+
+    Args:
+        study: a function that runs it.
+        store: its store.
+        draw: decides the moment.
+        within: so many seconds later at the most.
+
+    Returns:
+        What the store held when the signal was sent; None where the study had ended before.
+    """
+    before, child = len(kept(store)), os.fork()
+    if child == 0:
+        try:
+            study()
+        finally:
+            os._exit(0)
+    deadline = time.monotonic() + 120
+    while len(kept(store)) <= before:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return None
+        assert time.monotonic() < deadline, "nothing is kept"
+        time.sleep(0.01)
+    time.sleep(draw.uniform(0, within))
+    held = kept(store)
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    return held if os.WIFSIGNALED(status) else None
