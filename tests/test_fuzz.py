@@ -360,7 +360,7 @@ def test_proxy_names():
 @pytest.mark.parametrize(
     "source, words",
     [
-        ("import sys; sys.exit(0)", "SystemExit"),
+        ("import sys; sys.exit(0)", "ends the program"),
         ("from naslib_gennas.proxies import proxy\n@proxy(5)\ndef f(network, inputs, seed): return 0.0", "is a text"),
         ("1 / 0", "line 1: ZeroDivisionError"),
         ("x = (", "line 1"),
