@@ -70,6 +70,15 @@ def search(
             show_default="adaptive",
         ),
     ] = None,
+    estimator: Annotated[
+        Optional[str],
+        options.what(
+            "--estimator",
+            metavar="NAME",
+            help="NASI's gradient: likelihood, or gumbel-softmax as published.",
+            show_default="likelihood",
+        ),
+    ] = None,
     repeats: Annotated[
         Optional[int],
         options.how_much(
@@ -109,11 +118,17 @@ def search(
     from naslib_gennas.studies import constraints, methods, objectives, search
     from naslib_gennas.studies.budget import USUAL_EVALUATIONS, seconds
 
-    own = {"population": population, "tournament": tournament, "nu": nu, "repeats": repeats}
+    own = {"population": population, "tournament": tournament, "nu": nu, "estimator": estimator, "repeats": repeats}
     chosen = methods.get(method, **{name: value for name, value in own.items() if value is not None})
     other = method if method != "evolution" else None
     several = trade_off.wanted(
-        objective or (), method=other, tournament=tournament, nu=nu, repeats=repeats, finalists=finalists
+        objective or (),
+        method=other,
+        tournament=tournament,
+        nu=nu,
+        estimator=estimator,
+        repeats=repeats,
+        finalists=finalists,
     )
     aims = [objectives.parse(name, resolution, device=scoring["device"]) for name in objective or ()]
     sizes = {"cells": cells, "channels": channels}

@@ -19,7 +19,9 @@ from naslib_gennas.regression.profiles import Profile
 PENALTY = 2.0
 
 
-def trace_norm(logits: torch.Tensor, parameters: Sequence[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+def trace_norm(
+    logits: torch.Tensor, parameters: Sequence[torch.Tensor], labels: torch.Tensor, differentiable: bool = False
+) -> torch.Tensor:
     """The estimate of the kernel's trace norm: |gradient of the batch's summed loss|^2 / images.
 
     For labels drawn uniformly its mean is that of g' K g / images, with K the kernel of the class scores and g the
@@ -29,9 +31,10 @@ def trace_norm(logits: torch.Tensor, parameters: Sequence[torch.Tensor], labels:
         logits: (images, classes).
         parameters: of the network; those that the scores do not depend on count as zeros.
         labels: (images,).
+        differentiable: whether a gradient of the estimate itself will be asked for.
     """
     total = F.cross_entropy(logits, labels, reduction="sum")
-    gradients = torch.autograd.grad(total, list(parameters), allow_unused=True)
+    gradients = torch.autograd.grad(total, list(parameters), allow_unused=True, create_graph=differentiable)
     squares = [gradient.pow(2).sum() for gradient in gradients if gradient is not None]
     return torch.stack(squares or [logits.new_zeros(())]).sum() / len(logits)
 

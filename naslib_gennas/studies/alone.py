@@ -77,8 +77,9 @@ def _run(
     method: Method, scorer: Scorer, limits: Mapping[str, Any], journal: Journal, show: Steps
 ) -> Union[nasi.Searched, te_nas.Searched]:
     if method.name == "nasi":
-        nu, steps, budget = method.settings["nu"], limits["evaluations"], limits["budget"]
-        return nasi.run(scorer, steps, nu, journal, budget, lambda done, total, draw: show(done, total, draw.value))
+        ascent = nasi.Ascent(method.settings["nu"], method.settings["estimator"])
+        steps, budget = limits["evaluations"], limits["budget"]
+        return nasi.run(scorer, ascent, steps, journal, budget, lambda done, total, draw: show(done, total, draw.value))
     return te_nas.run(
         scorer, method.settings["repeats"], journal, lambda done, total, trial: show(done, total, trial.condition)
     )

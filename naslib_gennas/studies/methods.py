@@ -52,7 +52,7 @@ METHODS: Mapping[str, Method] = {
         Method(
             "nasi",
             "ascent on the expected trace norm of a supernet (arXiv:2109.00817)",
-            {"nu": "adaptive"},
+            {"nu": "adaptive", "estimator": "likelihood"},
             refuses=_ALONE,
         ),
         Method(

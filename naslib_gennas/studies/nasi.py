@@ -4,10 +4,11 @@ Each step draws an architecture (an operation an edge, by Gumbel noise on the di
 trace norm of its kernel in an untrained supernet, and moves the distribution along the gradient of the expected
 objective. No weight is ever trained.
 
-The gradient of the expectation is that of the logarithm of the drawn architecture's probability, times its advantage.
-The paper differentiates through the relaxed one-hot vectors instead, which costs eight times as much and here does not
-raise the trace norm even without a limit on it (docs/notebook/compare.md): behind a BatchNorm, the slope by a factor on
-an operation's output says little of what another operation in its place would do.
+The gradient of the expectation is that of the logarithm of the drawn architecture's probability, times its advantage
+("likelihood"). The paper differentiates through the relaxed one-hot vectors instead ("gumbel-softmax", straight
+through), which costs eight times as much and here does not raise the trace norm even without a limit on it
+(docs/notebook/compare.md): behind a BatchNorm, the slope by a factor on an operation's output says little of what
+another operation in its place would do.
 """
 
 from __future__ import annotations
@@ -20,10 +21,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import torch
 
-from naslib_gennas import spaces
 from naslib_gennas.errors import InputError
-from naslib_gennas.networks.cells import CellPlan, Genotype
-from naslib_gennas.networks.supernet import Choice, Supernet
+from naslib_gennas.networks.supernet import Choice
 from naslib_gennas.proxies import supernet as supernets
 from naslib_gennas.proxies.measure import conditions
 from naslib_gennas.proxies.nasi import limit_of, objective, trace_norm
@@ -31,6 +30,7 @@ from naslib_gennas.randomness import generator
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.spaces.space import SearchSpace
+from naslib_gennas.studies.distribution import Distribution, likeliest
 from naslib_gennas.studies.journal import Journal
 from naslib_gennas.studies.result import Interrupted
 
@@ -39,6 +39,8 @@ USUAL = Profile(name="nasi", cells=2, channels=8, images=16, resolution=8, steps
 #: Adam's learning rate for the distribution's logits.
 RATE = 0.05
 ADAPTIVE, FIXED = "adaptive", "fixed"
+#: How the gradient of the expected objective is estimated; the first one is usual.
+ESTIMATORS = ("likelihood", "gumbel-softmax")
 #: How many times the mean trace norm the limit is, where it is not given: at the mean itself the search shuns most
 #: architectures that train well (docs/notebook/compare.md).
 ROOM = 2.0
@@ -107,6 +109,7 @@ def search(
     *,
     steps: Optional[int] = None,
     nu: Union[str, float] = ADAPTIVE,
+    estimator: str = ESTIMATORS[0],
     progress: Progress = lambda done, total, draw: None,
     **scoring: Any,
 ) -> Searched:
@@ -117,6 +120,7 @@ def search(
         steps: of the ascent; None: the profile's (400).
         nu: the limit on the trace norm: "adaptive" (twice the mean of all drawn so far: NASI-ADA), "fixed" (twice the
             mean of fifty drawn before the ascent) or a number (both NASI-FIX).
+        estimator: of the gradient: "likelihood", or the paper's "gumbel-softmax".
         progress: called after each step.
         scoring: `inputs` ("noise" is the paper's data-agnostic setting, and usual), `seed` (of the supernet, the random
             labels, new ones each step, and the draws), `profile` (size of the supernet and of the batch), `device`.
@@ -125,7 +129,7 @@ def search(
         InputError: a space without a supernet, or a limit that is none.
         Interrupted: Ctrl-C or SIGTERM.
     """
-    return run(scorer(space, **scoring), steps, nu, None, None, progress)
+    return run(scorer(space, **scoring), Ascent(nu, estimator), steps, None, None, progress)
 
 
 def scorer(space: Union[str, SearchSpace[Any], Scorer], **scoring: Any) -> Scorer:
@@ -134,10 +138,59 @@ def scorer(space: Union[str, SearchSpace[Any], Scorer], **scoring: Any) -> Score
     return Scorer.of(space, **{"profile": USUAL, **given, "proxy": "nasi"})
 
 
+@dataclass(frozen=True)
+class Ascent:
+    """What is maximised, and how.
+
+    Attributes:
+        nu: the limit on the trace norm (see `search`).
+        estimator: of the gradient.
+        labels: the class of each image; None: random ones, new at every step.
+        draws: the seed of the draws and of random labels, where it is not that of the supernet's weights.
+    """
+
+    nu: Union[str, float] = ADAPTIVE
+    estimator: str = ESTIMATORS[0]
+    labels: Optional[Tuple[int, ...]] = None
+    draws: Optional[int] = None
+
+    def __post_init__(self) -> None:
+        if self.nu not in (ADAPTIVE, FIXED) and limit_of(self.nu) is None:
+            raise InputError(f"nu is '{self.nu}'; it takes adaptive, fixed, or a number above 0")
+        if self.estimator not in ESTIMATORS:
+            raise InputError(f"estimator is '{self.estimator}'; it takes {' or '.join(ESTIMATORS)}")
+
+    @property
+    def limit(self) -> Optional[float]:
+        """The number that nu is, None where it is yet to be found."""
+        return None if self.nu in (ADAPTIVE, FIXED) else limit_of(self.nu)
+
+
+class TraceNorms:
+    """Trace norms of single paths of an untrained supernet on one batch."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        device = scorer.place.device
+        supernet = supernets.make(scorer.space.name, scorer.proxy.profile, scorer.seed)
+        self.supernet = supernet.to(device=device, memory_format=torch.channels_last).train()
+        self.batch = scorer.batch.to(device).tensor.contiguous(memory_format=torch.channels_last)
+        # Stem, reductions and classifier are the same whatever the architecture, and only drown the differences.
+        self._parameters = [parameter for cell in self.supernet.cells() for parameter in cell.parameters()]
+
+    def of(self, choice: Choice, labels: torch.Tensor, differentiable: bool = False) -> torch.Tensor:
+        """That of a choice; it may be differentiated by the choice's weights.
+
+        Args:
+            labels: (images,).
+        """
+        logits = self.supernet.logits(self.batch, choice)
+        return trace_norm(logits, self._parameters, labels.to(self.batch.device), differentiable)
+
+
 def run(
     scorer: Scorer,
+    ascent: Ascent,
     steps: Optional[int],
-    nu: Union[str, float],
     journal: Optional[Journal],
     budget: Optional[float],
     progress: Progress,
@@ -147,99 +200,97 @@ def run(
     Args:
         budget: seconds after which there is no new step; those of an interrupted run count.
     """
-    fixed = _limit(nu)
+    fixed = ascent.limit
     chosen, space = scorer.proxy.profile, scorer.space.name
     total = chosen.steps if steps is None and budget is None else steps
     if total is not None and total < 1:
         raise InputError(f"steps is {total}; it takes a whole number from 1 up")
-    device = scorer.place.device
     with conditions():
-        supernet = supernets.make(space, chosen, scorer.seed)
-        supernet = supernet.to(device=device, memory_format=torch.channels_last).train()
-        batch = scorer.batch.to(device).tensor.contiguous(memory_format=torch.channels_last)
-        logits = {
-            kind: torch.zeros(len(supernet.edges(kind)), len(supernet.operations), requires_grad=True)
-            for kind in supernet.kinds
-        }
-        ascent = torch.optim.Adam(list(logits.values()), RATE, maximize=True)
-        # Stem, reductions and classifier are the same whatever the architecture, and only drown the differences.
-        parameters = [parameter for cell in supernet.cells() for parameter in cell.parameters()]
-        noise, drawn_labels = generator(scorer.seed, "gumbel"), generator(scorer.seed, "labels")
+        norms = TraceNorms(scorer)
+        distribution = Distribution(norms.supernet)
+        optimiser = torch.optim.Adam(list(distribution.logits.values()), RATE, maximize=True)
+        seed = scorer.seed if ascent.draws is None else ascent.draws
+        noise, drawn_labels = generator(seed, "gumbel"), generator(seed, "labels")
         draws: List[Draw] = []
         saved = journal.saved if journal is not None else []
         resumed = 0
 
         def result() -> Searched:
-            probabilities = {kind: values.detach().softmax(1).tolist() for kind, values in logits.items()}
+            probabilities = distribution.probabilities()
             settings = {
                 "space": space,
-                "nu": nu if fixed is None else fixed,
+                "nu": ascent.nu if fixed is None else fixed,
+                "estimator": ascent.estimator,
                 "inputs": scorer.batch.name,
                 "seed": scorer.seed,
                 "steps": len(draws),
                 "channels": chosen.channels,
                 "cells": chosen.cells,
-                "images": len(batch),
+                "images": len(norms.batch),
                 "resolution": chosen.resolution,
             }
-            arch = scorer.space.format(_likeliest(space, supernet, probabilities))
+            arch = scorer.space.format(likeliest(space, norms.supernet, probabilities))
             return Searched(arch, probabilities, tuple(draws), settings, resumed)
 
-        def drawn(known: Optional[float]) -> Tuple[float, torch.Tensor]:
-            """The trace norm of an architecture, and the logarithm of its probability."""
-            choice, logarithm = _draw(supernet, logits, noise)
-            labels = torch.randint(supernets.CLASSES, (len(batch),), generator=drawn_labels).to(batch.device)
-            if known is not None:
-                return known, logarithm
-            return float(trace_norm(supernet.logits(batch, choice), parameters, labels)), logarithm
+        def labels() -> torch.Tensor:
+            if ascent.labels is not None:
+                return torch.tensor(ascent.labels)
+            return torch.randint(supernets.CLASSES, (len(norms.batch),), generator=drawn_labels)
 
+        def limit_with(trace: float) -> float:
+            """The limit nu at a step whose draw has this trace norm."""
+            return fixed if fixed is not None else ROOM * (sum(d.trace for d in draws) + trace) / (len(draws) + 1)
+
+        def by_likelihood(known: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:
+            choice, logarithm = distribution.draw(noise)
+            now = labels()
+            trace = float(norms.of(choice, now).detach()) if known is None else known["trace"]
+            limit = limit_with(trace)
+            draws.append(Draw(trace, limit, float(objective(torch.tensor(trace), limit))))
+            (_advantage(draws) * logarithm).backward()
+            return {"trace": trace}
+
+        def by_relaxation(known: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:
+            choice = distribution.draw_relaxed(noise)
+            now = labels()
+            if known is None:
+                estimate = norms.of(choice, now, differentiable=True)
+                limit = limit_with(float(estimate.detach()))
+                value = objective(estimate, limit)
+                gradients = torch.autograd.grad(value, list(distribution.logits.values()), allow_unused=True)
+                slopes = [torch.zeros(()) if slope is None else slope for slope in gradients]
+                known = {"trace": float(estimate.detach()), "slopes": [slope.tolist() for slope in slopes]}
+            limit = limit_with(known["trace"])
+            draws.append(Draw(known["trace"], limit, float(objective(torch.tensor(known["trace"]), limit))))
+            for values, slope in zip(distribution.logits.values(), known["slopes"]):
+                values.grad = torch.tensor(slope).expand_as(values).clone()
+            return known
+
+        step = by_likelihood if ascent.estimator == ESTIMATORS[0] else by_relaxation
         try:
-            if nu == FIXED:
-                fixed = ROOM * sum(drawn(None)[0] for _ in range(FIRST)) / FIRST
+            if ascent.nu == FIXED:
+                fixed = (
+                    ROOM
+                    * sum(float(norms.of(distribution.draw(noise)[0], labels()).detach()) for _ in range(FIRST))
+                    / FIRST
+                )
             before, started = 0.0, time.perf_counter()
             while total is None or len(draws) < total:
                 entry = saved[len(draws)] if len(draws) < len(saved) else None
                 wall = entry["wall"] if entry is not None else before + time.perf_counter() - started
                 if budget is not None and draws and wall > budget:
                     break
-                trace, logarithm = drawn(None if entry is None else entry["trace"])
-                mean = (sum(draw.trace for draw in draws) + trace) / (len(draws) + 1)
-                limit = ROOM * mean if fixed is None else fixed
-                draws.append(Draw(trace, limit, float(objective(torch.tensor(trace), limit))))
+                optimiser.zero_grad()
+                made = step(entry)
                 if entry is not None:
                     resumed, before, started = resumed + 1, wall, time.perf_counter()
                 elif journal is not None:
-                    journal.append(len(draws) - 1, {"trace": trace, "wall": wall})
-                ascent.zero_grad()
-                (_advantage(draws) * logarithm).backward()
-                ascent.step()
+                    journal.append(len(draws) - 1, {**made, "wall": wall})
+                optimiser.step()
                 progress(len(draws), total or 0, draws[-1])
         except KeyboardInterrupt:
             raise Interrupted(result(), f"{len(draws)} steps") from None
         return result()
-
-
-def _limit(nu: Union[str, float]) -> Optional[float]:
-    """The number that a limit is, None where it is yet to be found."""
-    if nu in (ADAPTIVE, FIXED):
-        return None
-    limit = limit_of(nu)
-    if limit is None:
-        raise InputError(f"nu is '{nu}'; it takes adaptive, fixed, or a number above 0")
-    return limit
-
-
-def _draw(
-    supernet: Supernet, logits: Mapping[str, torch.Tensor], noise: torch.Generator
-) -> Tuple[Choice, torch.Tensor]:
-    """An architecture drawn from the distribution, and the logarithm of its probability."""
-    choice, logarithm = {}, torch.zeros(())
-    for kind, values in logits.items():
-        uniform = torch.rand(values.shape, generator=noise).clamp_(1e-9, 1 - 1e-9)
-        picked = (values.detach() - torch.log(-torch.log(uniform))).argmax(1)
-        choice[kind] = [supernet.operations[index] for index in picked.tolist()]
-        logarithm = logarithm + values.log_softmax(1).gather(1, picked[:, None]).sum()
-    return choice, logarithm
 
 
 def _advantage(draws: Sequence[Draw]) -> float:
@@ -249,23 +300,3 @@ def _advantage(draws: Sequence[Draw]) -> float:
     if len(recent) < LEAST or not math.isfinite(deviation) or deviation == 0:
         return 0.0
     return float(np.clip((recent[-1] - recent.mean()) / deviation, -CLIP, CLIP))
-
-
-def _likeliest(space: str, supernet: Supernet, probabilities: Mapping[str, Sequence[Sequence[float]]]) -> Any:
-    """The architecture of the likeliest operations; DARTS keeps the two edges of a node whose operations are surest."""
-    if space == "nasbench201":
-        rows = [sorted(zip(row, supernet.operations), reverse=True) for row in probabilities["cell"]]
-        arch = tuple(row[0][1] for row in rows)
-        if spaces.get(space).untrainable(arch) is None:
-            return arch
-        return tuple(next(name for _, name in row if name != "none") for row in rows)
-    return Genotype(*(_plan(supernet, kind, probabilities[kind]) for kind in ("normal", "reduce")))
-
-
-def _plan(supernet: Supernet, kind: str, rows: Sequence[Sequence[float]]) -> CellPlan:
-    best: Dict[int, List[Tuple[float, str, int]]] = {}
-    for (source, target), row in zip(supernet.edges(kind), rows):
-        probability, name = max((p, name) for p, name in zip(row, supernet.operations) if name != "none")
-        best.setdefault(target, []).append((probability, name, source))
-    edges = [edge for target in sorted(best) for edge in sorted(best[target], reverse=True)[:2]]
-    return CellPlan(tuple((name, source) for _, name, source in edges), tuple(sorted(best)))

@@ -78,7 +78,8 @@ def search(
         out: a folder for result.json, history.csv and search.png; None: nothing is written.
         progress: called after each step.
         scoring: `proxy`, `inputs`, `profile`, `seed`, `workers`, ...: see `Scorer.of`; and the method's own settings:
-            `population`, `tournament`, `nu`, `repeats`.
+            `population`, `tournament`, `nu`, `estimator`,
+            `repeats`.
 
     Raises:
         InputError: an unknown name, an impossible constraint, an empty budget, a folder of another search, or
