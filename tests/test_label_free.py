@@ -23,6 +23,7 @@ from naslib_gennas.randomness import isolated
 from naslib_gennas.regression import batches
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.studies import nasi
+from naslib_gennas.studies.distribution import Distribution
 
 SMALL = Profile(name="small", cells=1, channels=4, images=8, resolution=8, steps=6)
 SPACES = ("nasbench201", "darts")
@@ -251,8 +252,33 @@ def test_nasi_search_stays_below_its_limit() -> None:
     assert np.median([draw.trace for draw in found.draws[-30:]]) < 0.5 * np.median([d.trace for d in free.draws[-30:]])
 
 
+def test_the_gumbel_softmax_climbs_too_and_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    from naslib_gennas.studies import search
+
+    found = nasi.search("nasbench201", steps=30, nu=1e9, estimator="gumbel-softmax", profile=SMALL)
+    uniform = 1 / 5
+    assert any(abs(value - uniform) > 0.05 for rows in found.probabilities.values() for row in rows for value in row)
+    options: Any = {"method": "nasi", "estimator": "gumbel-softmax", "profile": SMALL, "truth": None}
+    whole = search.search("nasbench201", **options, store=tmp_path / "a.sqlite")
+    search.search("nasbench201", **options, evaluations=4, store=tmp_path / "b.sqlite")
+    resumed = search.search("nasbench201", **options, store=tmp_path / "b.sqlite")
+    assert resumed.resumed == 4 and resumed.details["history"] == whole.details["history"]
+    assert resumed.details["probabilities"] == whole.details["probabilities"]
+
+
+def test_a_relaxed_draw_is_the_architecture_that_a_draw_gives() -> None:
+    supernet = supernets.make("nasbench201", SMALL, 0).train()
+    distribution = Distribution(supernet)
+    drawn, _ = distribution.draw(torch.Generator().manual_seed(3))
+    relaxed = distribution.draw_relaxed(torch.Generator().manual_seed(3))
+    batch = batches.load("noise", 2, 8)
+    assert torch.allclose(supernet.logits(batch, drawn), supernet.logits(batch, relaxed), atol=1e-5)
+    (slope,) = torch.autograd.grad(supernet.logits(batch, relaxed).sum(), [distribution.logits["cell"]])
+    assert float(slope.abs().sum()) > 0
+
+
 def test_nasi_search_refuses_what_makes_no_sense() -> None:
-    for wrong in ({"nu": "much"}, {"nu": -1.0}, {"steps": 0}):
+    for wrong in ({"nu": "much"}, {"nu": -1.0}, {"steps": 0}, {"estimator": "guess"}):
         with pytest.raises(InputError):
             nasi.search("nasbench201", profile=SMALL, **wrong)
     with pytest.raises(InputError, match="no supernet of nasbench101"):

@@ -29,6 +29,7 @@ COMMANDS = (
     "score",
     "search",
     "search-task",
+    "agnostic",
     "export",
     "export-scores",
     "spaces",

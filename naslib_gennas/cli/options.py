@@ -129,6 +129,24 @@ Tournament = Annotated[
         "--tournament", metavar="N", help="Individuals drawn to compete for being the next parent.", show_default="10"
     ),
 ]
+Nu = Annotated[
+    Optional[str],
+    what(
+        "--nu",
+        metavar="LIMIT",
+        help="NASI's limit on the trace norm: adaptive, fixed, or a number.",
+        show_default="adaptive",
+    ),
+]
+Estimator = Annotated[
+    Optional[str],
+    what(
+        "--estimator",
+        metavar="NAME",
+        help="NASI's gradient: likelihood, or gumbel-softmax as published.",
+        show_default="likelihood",
+    ),
+]
 Control = Annotated[
     Optional[bool],
     how_much(

@@ -61,24 +61,8 @@ def search(
         Optional[int],
         options.what("--channels", metavar="N", help="Width of that network (darts).", show_default="as published"),
     ] = None,
-    nu: Annotated[
-        Optional[str],
-        options.what(
-            "--nu",
-            metavar="LIMIT",
-            help="NASI's limit on the trace norm: adaptive, fixed, or a number.",
-            show_default="adaptive",
-        ),
-    ] = None,
-    estimator: Annotated[
-        Optional[str],
-        options.what(
-            "--estimator",
-            metavar="NAME",
-            help="NASI's gradient: likelihood, or gumbel-softmax as published.",
-            show_default="likelihood",
-        ),
-    ] = None,
+    nu: options.Nu = None,
+    estimator: options.Estimator = None,
     repeats: Annotated[
         Optional[int],
         options.how_much(

@@ -112,6 +112,15 @@ def each(name: str) -> List[str]:
     return names if len(names) > 1 and all(part.partition(":")[0] in MADE for part in names) else []
 
 
+def classes(name: str, count: int) -> Optional[Tuple[int, ...]]:
+    """The class that each image of a batch really has; None: nothing is known of it.
+
+    The photograph that a crop is from, and the class of an image of "gaussian-classes".
+    """
+    kinds = {"photos": len(PHOTOS), "gaussian-classes": generated.CLASSES}.get(name.partition(":")[0])
+    return None if kinds is None else tuple(index % kinds for index in range(count))
+
+
 def synthetic(count: int) -> Batch:
     """The batch of recurrent networks: only the number of sequences is asked for, the proxy task makes them."""
     return Batch(SYNTHETIC, SYNTHETIC, torch.empty(count, 0))

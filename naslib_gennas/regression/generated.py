@@ -17,8 +17,10 @@ import torch
 _LEAVES, _RADII, _FINE = 300, (0.03, 0.5), 2
 # Fractals: affine maps, walkers, steps that each walks, and the first of them, which are not on the attractor yet.
 _MAPS, _WALKERS, _STEPS, _SETTLING = (2, 5), 500, 60, 10
-# Gaussian classes: how many there are, the coarse grid of a class's mean, and the noise within a class.
-_CLASSES, _GRID, _WITHIN = 10, 4, 0.6
+#: How many Gaussian classes there are.
+CLASSES = 10
+# The coarse grid of a class's mean, and the noise within a class.
+_GRID, _WITHIN = 4, 0.6
 
 
 def noise(seed: int, count: int, side: int) -> np.ndarray:
@@ -83,9 +85,7 @@ def fractal(seed: int, index: int, side: int) -> np.ndarray:
 
 def gaussian_class_image(seed: int, index: int, side: int) -> np.ndarray:
     """An image of one of ten classes in turn: the smooth random mean of the class, and independent noise on it."""
-    mean = torch.from_numpy(
-        np.random.default_rng([seed, _CLASSES, index % _CLASSES]).standard_normal((3, _GRID, _GRID))
-    )
+    mean = torch.from_numpy(np.random.default_rng([seed, CLASSES, index % CLASSES]).standard_normal((3, _GRID, _GRID)))
     smooth = torch.nn.functional.interpolate(mean[None], (side, side), mode="bicubic", align_corners=False)[0].numpy()
     within = _rng(seed, index).standard_normal((3, side, side))
     return _standard(smooth) * np.sqrt(1 - _WITHIN**2) + _WITHIN * within
