@@ -181,13 +181,14 @@ def test_a_search_does_not_go_on_with_the_fitness_of_other_code(own_space: Any, 
 def test_a_search_among_records_is_another_than_that_of_the_whole_space(tmp_path: Path) -> None:
     space = spaces.get("nds-resnet")
     rng = np.random.default_rng(0)
-    few = space.among([space.sample(rng) for _ in range(4)])
+    few = [space.sample(rng) for _ in range(4)]
     options = {"evaluations": 6, "control": False, "truth": None, "workers": 1, "store": tmp_path / "s.sqlite"}
-    among = search.search(few, proxy="params", **options)
+    among = search.search(space, proxy="params", among=few, **options)
     whole = search.search(space, proxy="params", **options)
     assert whole.resumed == 0
     assert {step.arch for step in whole.course.steps} != {step.arch for step in among.course.steps}
-    assert search.search(few, proxy="params", **options).resumed == 6
+    assert {step.arch for step in among.course.steps} <= {space.format(arch) for arch in few}
+    assert search.search(space, proxy="params", among=few, **options).resumed == 6
 
 
 # ------------------------------------------------------------------------------------------ what a score does not know

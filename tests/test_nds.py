@@ -18,8 +18,9 @@ from naslib_gennas import proxies, spaces, truth
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.anynet import AnyNetwork, StagePlan, complexity
 from naslib_gennas.regression import batches, profiles
-from naslib_gennas.spaces import nds_cells, nds_resnets
+from naslib_gennas.spaces import nds_cells
 from naslib_gennas.spaces.space import build
+from naslib_gennas.studies import variation
 from naslib_gennas.truth import nds as nds_records
 
 NAMES = sorted(nds_records.FILES)
@@ -175,8 +176,9 @@ def test_fixed_sizes_for_imagenet_are_those_of_the_records() -> None:
 
 def test_mutation_among_records_takes_the_most_similar() -> None:
     space = spaces.get("nds-resnext-a")
-    records = sampled("nds-resnext-a", 300)
-    among = space.among(records)  # type: ignore[attr-defined]
+    records = sampled("nds-resnext-a", 100)
+    assert variation.variation(space, "paper", records).children == "nearest-of-200"
+    among = variation.variation(space, "nearest-of-200", records)  # more than there are: the nearest of all
     rng = np.random.default_rng(0)
     assert all(among.sample(rng) in records for _ in range(20))
 
@@ -185,15 +187,14 @@ def test_mutation_among_records_takes_the_most_similar() -> None:
         half = len(settings_of) // 2
         return sum(x != y for p, q in zip(settings_of[:half], settings_of[half:]) for x, y in zip(p, q))
 
-    parent = records[0]
-    few = [parent, *records[1:100]]
-    nearest = min(differences(parent, other) for other in few[1:])
-    mutant = nds_resnets.most_similar(parent, few, rng, count=200)
-    assert mutant != parent and differences(parent, mutant) == nearest
-    assert among.mutate(parent, rng) in records[1:]
-    assert space.records == ()  # type: ignore[attr-defined]
+    for parent in records[:5]:
+        nearest = min(differences(parent, other) for other in records if other != parent)
+        mutant = among.mutate(parent, rng)
+        assert mutant != parent and mutant in records and differences(parent, mutant) == nearest
+    few = variation.variation(space, "nearest-of-3", records)
+    assert len({few.mutate(records[0], rng) for _ in range(20)}) > 5  # of other three each time
     with pytest.raises(InputError, match="at least 2"):
-        space.among([parent, parent])  # type: ignore[attr-defined]
+        variation.variation(space, "nearest", [records[0], records[0]])
 
 
 def test_loose_spaces_concatenate_what_no_node_reads() -> None:

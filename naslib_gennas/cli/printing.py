@@ -67,6 +67,24 @@ class _Bar(Progress):
 
 
 @contextlib.contextmanager
+def resumable(to: Output) -> Iterator[None]:
+    """Run a study in the block; where it is stopped, emit what it has, and say that it can be gone on with.
+
+    Args:
+        to: where the result goes.
+    """
+    from naslib_gennas.studies.result import Interrupted
+
+    try:
+        yield
+    except Interrupted as stopped:
+        to.emit(stopped.result.to_json())
+        raise KeyboardInterrupt(
+            f"{stopped.done} are in the store: the same command again goes on from there."
+        ) from None
+
+
+@contextlib.contextmanager
 def progress_bar(console: Console, what: str, total: Optional[int] = None) -> Iterator[Callable[..., None]]:
     """A live progress bar with rate and time left; gives ``advance(done, total, note)``.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,7 +19,7 @@ from naslib_gennas.cli.options import (
     SpaceName,
     Tournament,
 )
-from naslib_gennas.cli.printing import print_columns, print_truth, progress_bar, written
+from naslib_gennas.cli.printing import print_columns, print_truth, progress_bar, resumable, written
 from naslib_gennas.errors import InputError
 
 
@@ -29,6 +29,24 @@ def search(
     method: Annotated[
         str, options.what("--method", metavar="NAME", help="Search method: evolution, random, rlnas, nasi or te-nas.")
     ] = "evolution",
+    children: Annotated[
+        Optional[str],
+        options.what(
+            "--children",
+            metavar="HOW",
+            help="Mutation of the space, rates such as edge=1/5,vertex=1/7, nearest-of-200, nearest, or paper.",
+            show_default="mutation; nearest-of-200 with --among",
+        ),
+    ] = None,
+    among: Annotated[
+        Optional[str],
+        options.what(
+            "--among",
+            metavar="WHICH",
+            help="Search these only: truth (those of the ground truth), so many drawn ones, or a file.",
+            show_default="all of the space",
+        ),
+    ] = None,
     objective: Annotated[
         Optional[List[str]],
         options.what(
@@ -102,24 +120,17 @@ def search(
     from naslib_gennas.studies import constraints, methods, objectives, search
     from naslib_gennas.studies.budget import USUAL_EVALUATIONS, seconds
 
-    own = {"population": population, "tournament": tournament, "nu": nu, "estimator": estimator, "repeats": repeats}
+    mine: Dict[str, Any] = {"tournament": tournament, "nu": nu, "estimator": estimator, "repeats": repeats}
+    mine.update(children=children, among=among)
+    own = {"population": population, **mine}
     chosen = methods.get(method, **{name: value for name, value in own.items() if value is not None})
     other = method if method != "evolution" else None
-    several = trade_off.wanted(
-        objective or (),
-        method=other,
-        tournament=tournament,
-        nu=nu,
-        estimator=estimator,
-        repeats=repeats,
-        finalists=finalists,
-    )
+    several = trade_off.wanted(objective or (), method=other, finalists=finalists, **mine)
     aims = [objectives.parse(name, resolution, device=scoring["device"]) for name in objective or ()]
     sizes = {"cells": cells, "channels": channels}
     found_space = spaces.get(space, **{name: value for name, value in sizes.items() if value is not None})
     bounds = [constraints.parse(text, resolution, device=scoring["device"]) for text in constraint or ()]
     table = truths.find(truth["truth"], found_space, truth["higher_is_better"])
-    again = "the same command again goes on from there."
     total = evaluations or (None if budget or not chosen.searcher else USUAL_EVALUATIONS)
     limits = {
         "evaluations": evaluations,
@@ -134,24 +145,13 @@ def search(
         more = {} if population is None else {"population": population}
         trade_off.run(found_space, aims, output, total, {**limits, **more, "control": bool(control)})
         return
-    with progress_bar(output.console, f"Searching {space}", total) as advance:
+    with resumable(output), progress_bar(output.console, f"Searching {space}", total) as advance:
 
         def show(method: str, step: Any, best: Any, done: int) -> None:
             value = "" if best.truth is None else f", truth {best.truth:.2f}"
             advance(done, None if method == "finalists" else total, f"{method}: best {best.score:.4f}{value}")
 
-        try:
-            found = search.search(
-                found_space,
-                method=chosen,
-                finalists=finalists,
-                control=control,
-                progress=show,
-                **limits,
-            )
-        except search.Interrupted as stopped:
-            output.emit(stopped.result.to_json())
-            raise KeyboardInterrupt(f"{stopped.result.evaluations} evaluations are in the store: {again}") from None
+        found = search.search(found_space, method=chosen, finalists=finalists, control=control, progress=show, **limits)
     _print(output.console, space, found)
     output.emit(found.to_json())
 
@@ -173,16 +173,18 @@ def _describe(console: Console, space: str, found: Any) -> None:
 def _print(console: Console, space: str, found: Any) -> None:
     from naslib_gennas.studies.plots import rounded
 
-    rows = [("", "evaluations", "seconds", "score", *(["truth", "regret"] if found.truth is not None else []))]
+    rows = [("", "evaluations", "core-seconds", "score", *(["truth", "regret"] if found.truth is not None else []))]
     for name, course in (("found", found.to_json()), ("random search", found.to_json()["control"])):
         if course is not None and course["best"] is not None:
             best = course["best"]
             known = [rounded(best["truth"], 2), rounded(course["regret"], 2)] if found.truth is not None else []
-            wall = f"{course['wall_seconds']:.1f}"
-            rows.append((name, str(course["evaluations"]), wall, rounded(best["score"]), *known))
+            spent = f"{course['core_seconds']:.1f}"
+            rows.append((name, str(course["evaluations"]), spent, rounded(best["score"]), *known))
     print_columns(console, *rows)
     if found.truth is not None:
         print_truth(console, found.truth.to_json())
+    for remark in found.remarks:
+        console.print(remark, markup=False)
     if found.resumed:
         console.print(f"{found.resumed} of the evaluations were done by an earlier run")
     if found.course.finalists:
@@ -190,4 +192,5 @@ def _print(console: Console, space: str, found: Any) -> None:
     if found.best is not None:
         console.print(f"Best architecture: [bold]{escape(found.best.arch)}[/]")
         _describe(console, space, found)
-    written(console, found.folder, "result.json", "history.csv", "search.png", "architecture.svg")
+    pictures = ("search.png", "search.svg", "search.pdf", "architecture.svg")
+    written(console, found.folder, "result.json", "history.csv", *pictures)

@@ -20,7 +20,7 @@ from naslib_gennas.cli.options import (
     Tournament,
     TruthTable,
 )
-from naslib_gennas.cli.printing import print_columns, print_labels, progress_bar, written
+from naslib_gennas.cli.printing import print_columns, print_labels, progress_bar, resumable, written
 
 
 def search_task(
@@ -64,7 +64,6 @@ def search_task(
     from naslib_gennas.truth import labels as labelling
 
     own = {"population": population, "tournament": tournament}
-    again = "the same command again goes on from there."
     known, others = labelling.choose(
         space,
         labels,
@@ -78,27 +77,23 @@ def search_task(
     for asked in filter(None, (known, others)):
         print_labels(output.console, asked)
     total = evaluations or (None if budget else USUAL_EVALUATIONS)
-    with progress_bar(output.console, f"Searching a task for {space}", total) as advance:
+    with resumable(output), progress_bar(output.console, f"Searching a task for {space}", total) as advance:
 
         def show(method: str, trial: Any, best: float, done: int) -> None:
             advance(done, total, f"{method}: best rho {best:.3f}")
 
-        try:
-            found = task_search.search(
-                scorer,
-                known,
-                evaluations=evaluations,
-                budget=None if budget is None else seconds(budget),
-                method=methods.get("evolution", **{name: value for name, value in own.items() if value is not None}),
-                control=control is not False,
-                held_out=others,
-                name=name,
-                out=out or files.new_folder(f"search-task-{space}"),
-                progress=show,
-            )
-        except task_search.Interrupted as stopped:
-            output.emit(stopped.result.to_json())
-            raise KeyboardInterrupt(f"{len(stopped.result.course.trials)} tasks are in the store: {again}") from None
+        found = task_search.search(
+            scorer,
+            known,
+            evaluations=evaluations,
+            budget=None if budget is None else seconds(budget),
+            method=methods.get("evolution", **{name: value for name, value in own.items() if value is not None}),
+            control=control is not False,
+            held_out=others,
+            name=name,
+            out=out or files.new_folder(f"search-task-{space}"),
+            progress=show,
+        )
     _print(output.console, found, name)
     output.emit(found.to_json())
 
@@ -119,5 +114,6 @@ def _print(console: Console, found: Any, name: str) -> None:
         console.print(f"{reference} is kept: the best task found{rho} (candidate.yaml)")
     stopped_early = sum(trial.stopped for trial in found.course.trials)
     console.print(f"{len(found.course.trials)} tasks tried, {stopped_early} stopped early because they could not win")
-    written(console, found.folder, "task.yaml", "candidate.yaml", "targets.png", "convergence.png", "result.json")
+    pictures = [f"{name}{ending}" for name in ("targets", "convergence") for ending in (".png", ".svg", ".pdf")]
+    written(console, found.folder, "task.yaml", "candidate.yaml", *pictures, "result.json")
     console.print(f"Use it: [bold]gennas rank {found.settings['space']} --proxy gennas-{found.folder}/task.yaml[/]")

@@ -6,7 +6,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 from rich.console import Console
 
-from naslib_gennas.cli.printing import Output, print_columns, print_truth, progress_bar, written
+from naslib_gennas.cli.printing import Output, print_columns, print_truth, progress_bar, resumable, written
 from naslib_gennas.errors import InputError
 
 #: The most architectures that are printed.
@@ -46,17 +46,12 @@ def run(
     """
     from naslib_gennas.studies import pareto
 
-    with progress_bar(output.console, f"Searching {space.name}", total) as advance:
+    with resumable(output), progress_bar(output.console, f"Searching {space.name}", total) as advance:
 
         def show(method: str, evaluation: Any, done: int) -> None:
             advance(done, total, "random search" if method == pareto.RANDOM else f"generation {evaluation.generation}")
 
-        try:
-            found = pareto.trade_off(space, objectives, progress=show, **options)
-        except pareto.Interrupted as stopped:
-            output.emit(stopped.result.to_json())
-            done = f"{stopped.result.evaluations} evaluations are in the store"
-            raise KeyboardInterrupt(f"{done}: the same command again goes on from there.") from None
+        found = pareto.trade_off(space, objectives, progress=show, **options)
     _print(output.console, found)
     output.emit(found.to_json())
 

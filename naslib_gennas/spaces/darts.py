@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from collections import Counter
+from typing import Any, Dict, Hashable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from torch import nn
@@ -51,7 +52,9 @@ class Darts(SearchSpace[Genotype]):
         if channels is not None and (not _is_whole(channels) or channels < 4 or channels % 2):
             raise InputError(f"darts: channels is {channels!r}; it takes an even number from 4 up")
         given = {"cells": cells, "channels": channels}
-        self.settings = {name: value for name, value in given.items() if value is not None}
+        self.published_settings = {name: value for name, value in given.items() if value is not None}
+        # Which architectures meet a constraint depends on them.
+        self.domain = {"published": self.published_settings} if self.published_settings else {}
 
     def sample(self, rng: np.random.Generator) -> Genotype:
         return Genotype(_sample_cell(rng), _sample_cell(rng))
@@ -62,6 +65,10 @@ class Darts(SearchSpace[Genotype]):
             mutant = mutate_genotype(arch, OPERATIONS[1:], rng, distinct=True)
             if self.key(mutant) != key:
                 return mutant
+
+    def features(self, arch: Genotype) -> Mapping[Hashable, int]:
+        """The edges of both cells."""
+        return Counter(edges_by_node(arch))
 
     def key(self, arch: Genotype) -> str:
         return f"{canonical(arch.normal)}/{canonical(arch.reduce)}"
@@ -85,8 +92,8 @@ class Darts(SearchSpace[Genotype]):
         cells, channels = (14, 48) if imagenet else (20, 36)
         network = CellNetwork(
             arch,
-            self.settings.get("channels", channels),
-            self.settings.get("cells", cells),
+            self.published_settings.get("channels", channels),
+            self.published_settings.get("cells", cells),
             imagenet,
             classes or (1000 if imagenet else self.published_classes),
             stem_stride=2,
@@ -150,6 +157,13 @@ def mutate_genotype(
         edges[index] = (others[int(rng.integers(len(others)))], source)
     plans[which] = CellPlan(tuple(edges), plans[which].concat)
     return Genotype(plans[0], plans[1])
+
+
+def edges_by_node(arch: Genotype) -> Iterator[Tuple[str, int, str, int]]:
+    """(cell, node, operation, source) of every edge."""
+    for cell, plan in (("normal", arch.normal), ("reduce", arch.reduce)):
+        for index, (name, source) in enumerate(plan.edges):
+            yield cell, 2 + index // 2, name, source
 
 
 # ------------------------------------------------------------------------------------------------ reading and writing

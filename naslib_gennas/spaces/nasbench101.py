@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any, List, Mapping, Optional, Tuple
+from typing import Any, Hashable, List, Mapping, Optional, Tuple
 
 import numpy as np
 from torch import nn
@@ -14,6 +14,7 @@ from naslib_gennas import reading
 from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.networks.nasbench101 import NasBench101Network
+from naslib_gennas.networks.subtrees import subtrees
 from naslib_gennas.spaces.registry import search_space
 from naslib_gennas.spaces.space import SearchSpace, Size
 
@@ -41,6 +42,8 @@ class NasBench101(SearchSpace[Specification]):
     count = 423624
     notation = '{"matrix": [[0, 1, 1], [0, 0, 1], [0, 0, 0]], "ops": ["input", "conv3x3-bn-relu", "output"]}'
     mutation = "each edge and each vertex changes with probability 1 / vertices"
+    rates = ("edge", "vertex")
+    paper_children = "edge=1/7,vertex=1/7"
     paper_size = Size(channels=16, cells=3)
 
     def sample(self, rng: np.random.Generator) -> Specification:
@@ -53,19 +56,31 @@ class NasBench101(SearchSpace[Specification]):
                 return arch
 
     def mutate(self, arch: Specification, rng: np.random.Generator) -> Specification:
+        return self.mutate_at(arch, rng, {})
+
+    def mutate_at(self, arch: Specification, rng: np.random.Generator, rates: Mapping[str, float]) -> Specification:
+        """Each edge comes or goes with the probability "edge", each vertex gets another operation with "vertex"; drawn
+        again until that gives another valid cell (both are 1/7 in the paper)."""
         matrix, ops = _padded(arch, rng)
-        rate, key = 1 / MAX_VERTICES, self.key(arch)
+        edge_rate, vertex_rate = (rates.get(kind, 1 / MAX_VERTICES) for kind in self.rates)
+        key = self.key(arch)
         upper = np.triu(np.ones_like(matrix), 1).astype(bool)
         while True:
-            flips = (rng.random(matrix.shape) < rate) & upper
+            flips = (rng.random(matrix.shape) < edge_rate) & upper
             changed = list(ops)
             for vertex in range(1, MAX_VERTICES - 1):
-                if rng.random() < rate:
+                if rng.random() < vertex_rate:
                     others = [operation for operation in OPERATIONS if operation != ops[vertex]]
                     changed[vertex] = others[int(rng.integers(len(others)))]
             mutant = _specification(np.where(flips, 1 - matrix, matrix), changed)
             if _fault(mutant) is None and self.key(mutant) != key:
                 return mutant
+
+    def features(self, arch: Specification) -> Mapping[Hashable, int]:
+        """Subtrees of the pruned cell's graph (see `subtrees`)."""
+        cell = prune(arch)
+        edges = [(u, v) for u, row in enumerate(cell.matrix) for v, there in enumerate(row) if there]
+        return subtrees(dict(enumerate(cell.ops)), edges)
 
     def key(self, arch: Specification) -> str:
         """The benchmark's module hash of the pruned cell."""

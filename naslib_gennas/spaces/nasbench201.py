@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Tuple
+from collections import Counter
+from typing import Any, Hashable, List, Mapping, Optional, Tuple
 
 import numpy as np
 from torch import nn
@@ -26,6 +27,8 @@ class NasBench201(SearchSpace[Cell]):
     count = 15625
     notation = "|nor_conv_3x3~0|+|skip_connect~0|none~1|+|none~0|none~1|nor_conv_1x1~2|"
     mutation = "one of the six edges gets another operation"
+    rates = ("edge",)
+    paper_children = "edge=1/5"
     paper_size = Size(channels=16, cells=5)
 
     def sample(self, rng: np.random.Generator) -> Cell:
@@ -35,6 +38,19 @@ class NasBench201(SearchSpace[Cell]):
         edge = int(rng.integers(len(EDGES)))
         others = [operation for operation in OPERATIONS if operation != arch[edge]]
         return _cell([*arch[:edge], others[int(rng.integers(len(others)))], *arch[edge + 1 :]])
+
+    def mutate_at(self, arch: Cell, rng: np.random.Generator, rates: Mapping[str, float]) -> Cell:
+        """Each edge gets another operation with the probability "edge" (paper: 1/5); drawn again until one has."""
+        rate = rates.get("edge", 1 / 5)
+        while True:
+            shifts = rng.integers(1, len(OPERATIONS), len(EDGES)) * (rng.random(len(EDGES)) < rate)
+            if shifts.any():
+                places = [OPERATIONS.index(operation) + int(shift) for operation, shift in zip(arch, shifts)]
+                return _cell([OPERATIONS[place % len(OPERATIONS)] for place in places])
+
+    def features(self, arch: Cell) -> Mapping[Hashable, int]:
+        """The operation of each edge."""
+        return Counter(zip(EDGES, arch))
 
     def key(self, arch: Cell) -> str:
         """The sum that node 3 computes, `skip_connect` resolved, "#" for an edge that gives nothing.

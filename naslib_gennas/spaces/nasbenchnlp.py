@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Hashable, List, Mapping, Optional, Sequence
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from naslib_gennas.spaces.nasbenchnlp_graphs import (
     STATES,
     Recipe,
     canonical,
+    features,
     live,
     ordered,
 )
@@ -57,6 +58,9 @@ class NasBenchNLP(SearchSpace[Recipe]):
     stages = 1
     notation = f"JSON of a recipe: {_EXAMPLE}"
     mutation = "one node gets another operation, input or place, or a node is added or taken out"
+    paper_children = "nearest-of-200"
+    # Test log perplexity of the best LSTM that the benchmark's authors trained (arXiv:2006.07116, section 6).
+    references = {"ptb_test_loss": ("the best LSTM", 4.36)}
     paper_size = RecurrentSize(embedding=400, hidden=600, layers=3)  # type: ignore[assignment]
     # Words of the Penn Treebank, and the length of its sequences in training.
     published_classes = 10000
@@ -67,6 +71,10 @@ class NasBenchNLP(SearchSpace[Recipe]):
 
     def mutate(self, arch: Recipe, rng: np.random.Generator) -> Recipe:
         return nasbenchnlp_edits.mutate(arch, rng)
+
+    def features(self, arch: Recipe) -> Mapping[Hashable, int]:
+        """Subtrees of the graph of the nodes that reach the output."""
+        return features(live(arch))
 
     def key(self, arch: Recipe) -> str:
         """The recipe's graph in an order that node names, and the order of equals, do not change.

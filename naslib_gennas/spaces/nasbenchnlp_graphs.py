@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, Hashable, List, Mapping, Optional, Set, Tuple
 
 from naslib_gennas.networks.recurrent import INPUT, NEW, PREVIOUS, Node, state_number
+from naslib_gennas.networks.subtrees import subtrees
 
 ACTIVATIONS = ("activation_tanh", "activation_sigm", "activation_leaky_relu")
 PAIRS = ("elementwise_prod", "elementwise_sum")
@@ -54,6 +55,20 @@ def live(recipe: Recipe) -> Recipe:
 
 def renamed(node: Node, names: Mapping[str, str]) -> Node:
     return Node(names.get(node.name, node.name), node.op, tuple(names.get(read, read) for read in node.inputs))
+
+
+def features(recipe: Recipe) -> Mapping[Hashable, int]:
+    """Subtrees of the graph (see `subtrees`): its nodes, x, and each former hidden state beside the new one."""
+    labels: Dict[Hashable, str] = {INPUT: INPUT}
+    edges: List[Tuple[Hashable, Hashable]] = []
+    for node in recipe:
+        labels[node.name] = f"{node.op}, output" if node.name == f"{NEW}0" else node.op
+        index = state_number(NEW, node.name)
+        if index is not None:
+            labels[f"{PREVIOUS}{index}"] = "state"
+            edges.append((f"{PREVIOUS}{index}", node.name))
+        edges += [(read, node.name) for read in node.inputs]
+    return subtrees(labels, edges)
 
 
 def canonical(recipe: Recipe) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Optional, Sequence
+from typing import Any, Hashable, Mapping, Optional, Sequence
 
 import numpy as np
 from torch import nn
@@ -140,6 +141,10 @@ class NdsCells(Nds):
                 mutant = CellNet(genotype, arch.width, arch.depth)
             if self.key(mutant) != key and (self._fits(mutant) or not self._fits(arch)):
                 return mutant
+
+    def features(self, arch: CellNet) -> Mapping[Hashable, int]:
+        """The edges of both cells, the width and the depth."""
+        return Counter([*darts.edges_by_node(arch.genotype), ("width", arch.width), ("depth", arch.depth)])
 
     def key(self, arch: CellNet) -> str:
         cells = f"{canonical(arch.genotype.normal)}/{canonical(arch.genotype.reduce)}"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Dict, Hashable, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from torch import nn
 
 from naslib_gennas.errors import InputError, suggest
-from naslib_gennas.identity import digest
 from naslib_gennas.networks.anynet import BLOCKS, AnyNetwork, StagePlan, complexity
 from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.spaces.nds import IMAGENET_OPERATIONS, IMAGENET_PARAMETERS, LARGEST, Nds, Shrink, read_net
@@ -29,16 +28,12 @@ class StagedNet:
     stages: Tuple[StagePlan, ...]
 
 
-FamilyType = TypeVar("FamilyType", bound="NdsFamily")
-
-
 class NdsFamily(Nds):
     """ResNet and ResNeXt as NDS draws them: depth, width, bottleneck and groups of three stages (table 1).
 
     Drawn are networks within the bounds of the paper's comparisons: for CIFAR the parameters and the multiply-adds of
     ResNet-56, for ImageNet 6 million parameters or 600 million multiply-adds, as the official records do. Records may
-    be anything. `among` gives the space of given records, in which mutation takes the most similar of 200, as
-    the paper's search does.
+    be anything.
 
     Attributes:
         block: the block of every stage.
@@ -50,12 +45,12 @@ class NdsFamily(Nds):
     widths: Sequence[int]
     ratios: Sequence[int] = (1, 2, 4)
     groups: Sequence[int]
-    records: Tuple[StagedNet, ...] = ()
     notation = (
         '{"block_type": "res_bottleneck_block", "ds": [1, 2, 4, 2], "ws": [16, 64, 128, 256], "ss": [1, 1, 2, 2], '
         '"bot_muls": [0.0, 0.5, 0.25, 0.5], "num_gs": [1, 2, 4, 1]}'
     )
-    mutation = "depth, width, bottleneck or groups of one stage change; among records, the most similar of 200"
+    mutation = "depth, width, bottleneck or groups of one stage change"
+    paper_children = "nearest-of-200"
 
     def __init__(self) -> None:
         choices = (self.depths, self.widths, self.ratios, self.groups)
@@ -68,23 +63,7 @@ class NdsFamily(Nds):
             return IMAGENET_PARAMETERS, IMAGENET_OPERATIONS, 28
         return CIFAR_PARAMETERS, CIFAR_OPERATIONS, 32
 
-    def among(self: FamilyType, records: Sequence[StagedNet]) -> FamilyType:
-        """This space restricted to `records`: they are what is drawn, and what a mutation leads to.
-
-        Raises:
-            InputError: there are fewer than two different records.
-        """
-        unique = tuple({self.key(record): record for record in records}.values())
-        if len(unique) < 2:
-            raise InputError(f"{self.name}: a search among records needs at least 2 different ones, not {len(unique)}")
-        restricted = copy.copy(self)
-        restricted.records = unique
-        restricted.domain = {"records": digest({"keys": sorted(map(self.key, unique))})}
-        return restricted
-
     def sample(self, rng: np.random.Generator) -> StagedNet:
-        if self.records:
-            return self.records[int(rng.integers(len(self.records)))]
         while True:
             stages = [StagePlan(1, 64, 8) if self.imagenet else StagePlan(1, 16, 1)]
             for stride in (1, 2, 2):
@@ -105,8 +84,6 @@ class NdsFamily(Nds):
         return any(within) if self.imagenet else all(within)
 
     def mutate(self, arch: StagedNet, rng: np.random.Generator) -> StagedNet:
-        if self.records:
-            return most_similar(arch, self.records, rng)
         while True:
             index = int(rng.integers(1, len(arch.stages)))
             plan = arch.stages[index]
@@ -120,6 +97,11 @@ class NdsFamily(Nds):
             divides = changed.middle % groups == 0
             if changed != plan and divides and (self._fits(mutant) or not self._fits(arch)):
                 return mutant
+
+    def features(self, arch: StagedNet) -> Mapping[Hashable, int]:
+        """The settings of each stage."""
+        plans = [(plan.depth, plan.width, plan.stride, plan.bottleneck, plan.groups) for plan in arch.stages]
+        return Counter(enumerate(setting for plan in plans for setting in plan))
 
     def key(self, arch: StagedNet) -> str:
         return self.format(arch)
@@ -166,28 +148,6 @@ class NdsFamily(Nds):
         stem, *stages = arch.stages
         network = AnyNetwork(arch.block, stages, stem.width, classes or self.published_classes, self.imagenet)
         return Classifier(network, (self.name, arch))
-
-
-def most_similar(
-    arch: StagedNet, records: Sequence[StagedNet], rng: np.random.Generator, count: int = 200
-) -> StagedNet:
-    """Of `count` records drawn at random the one that differs from `arch` in the fewest settings, never `arch` itself.
-
-    The mutation of the paper's search in the ResNet family (section 4.3 of arXiv:2108.01899).
-    """
-    while True:
-        drawn = rng.choice(len(records), min(count, len(records)), replace=False)
-        others = [records[int(index)] for index in drawn if records[int(index)] != arch]
-        if others:
-            return min(others, key=lambda record: _differences(arch, record))
-
-
-def _differences(a: StagedNet, b: StagedNet) -> int:
-    settings = [
-        [(plan.depth, plan.width, plan.stride, plan.bottleneck, plan.groups) for plan in x.stages] for x in (a, b)
-    ]
-    longer = abs(len(a.stages) - len(b.stages))
-    return 5 * longer + sum(p != q for one, other in zip(*settings) for p, q in zip(one, other))
 
 
 def _at_32(stages: Sequence[StagePlan]) -> List[StagePlan]:

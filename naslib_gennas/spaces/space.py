@@ -44,11 +44,16 @@ class SearchSpace(ABC, Generic[Arch]):
         count: number of architectures, None where nobody counts them.
         notation: one line on how an architecture is written, with an example.
         mutation: one line on what a mutation changes.
+        rates: what can change with a probability of its own in a mutation (see `mutate_at`), such as "edge".
+        paper_children: how the searches of arXiv:2108.01899 make children in this space (section 4.4), as `--children`
+            says it; empty where the paper has no search of it.
         paper_size: the size that the paper's published correlations come from.
         settings: what else decides which networks it builds, such as depth and width where they are free; part of a
             score's identity.
+        published_settings: what else decides the network that is trained in the end (`published`), and no score.
         inputs: the shape of one input, such as (1, 1000) for time series; None: images of three channels.
         domain: what restricts which architectures are drawn, ready for JSON; part of a search's identity.
+        references: by column of the benchmark's table, what others compare searches with, and its value.
         published_classes: classes of the data set that its networks were published for.
         published_resolution: height and width of that data set's images, in pixels.
     """
@@ -59,9 +64,13 @@ class SearchSpace(ABC, Generic[Arch]):
     count: Optional[int] = None
     notation: str = ""
     mutation: str = ""
+    rates: Tuple[str, ...] = ()
+    paper_children: str = ""
     paper_size: Size = Size(channels=16, cells=1)
     settings: Mapping[str, Any] = {}
+    published_settings: Mapping[str, Any] = {}
     domain: Mapping[str, Any] = {}
+    references: Mapping[str, Tuple[str, float]] = {}
     inputs: Optional[Tuple[int, ...]] = None
     published_classes: int = 10
     published_resolution: int = 32
@@ -73,6 +82,27 @@ class SearchSpace(ABC, Generic[Arch]):
     @abstractmethod
     def mutate(self, arch: Arch, rng: np.random.Generator) -> Arch:
         """A neighbour of `arch`, never `arch` itself."""
+
+    def mutate_at(self, arch: Arch, rng: np.random.Generator, rates: Mapping[str, float]) -> Arch:
+        """A neighbour of `arch`, in which each part has changed with the probability of its kind, at least one of them.
+
+        Args:
+            arch: an architecture of this space.
+            rng: where the draws come from.
+            rates: a probability for each of the attribute `rates`; those left out have the paper's.
+
+        Raises:
+            InputError: the space's mutation has no rates.
+        """
+        raise InputError(f"{self.name}: a mutation has no rates; in one {self.mutation}")
+
+    def features(self, arch: Arch) -> Mapping[Hashable, int]:
+        """What an architecture consists of, and how often: two are the more alike the fewer of these differ.
+
+        Raises:
+            InputError: the space does not say.
+        """
+        raise InputError(f"{self.name}: it does not say how alike two of its architectures are; choose other children")
 
     @abstractmethod
     def key(self, arch: Arch) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from itertools import combinations
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, Hashable, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from torch import nn
@@ -61,6 +62,7 @@ class TransNasMicro(_TransNas):
     count = 4096
     notation = "64-41414-3_02_131"
     mutation = "one of the six edges gets another operation"
+    rates = ("edge",)
 
     def sample(self, rng: np.random.Generator) -> Cell:
         return tuple(int(digit) for digit in rng.integers(0, len(OPERATIONS), len(EDGES)))
@@ -69,6 +71,18 @@ class TransNasMicro(_TransNas):
         edge = int(rng.integers(len(EDGES)))
         shift = int(rng.integers(1, len(OPERATIONS)))
         return (*arch[:edge], (arch[edge] + shift) % len(OPERATIONS), *arch[edge + 1 :])
+
+    def mutate_at(self, arch: Cell, rng: np.random.Generator, rates: Mapping[str, float]) -> Cell:
+        """Each edge gets another operation with the probability "edge" (usually 1/5); drawn again until one has."""
+        rate = rates.get("edge", 1 / 5)
+        while True:
+            shifts = rng.integers(1, len(OPERATIONS), len(EDGES)) * (rng.random(len(EDGES)) < rate)
+            if shifts.any():
+                return tuple((digit + int(shift)) % len(OPERATIONS) for digit, shift in zip(arch, shifts))
+
+    def features(self, arch: Cell) -> Mapping[Hashable, int]:
+        """The operation of each edge."""
+        return Counter(zip(EDGES, arch))
 
     def key(self, arch: Cell) -> str:
         """The edges that matter, the smaller of the two where the two middle nodes may change places."""

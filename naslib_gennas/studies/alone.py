@@ -51,7 +51,7 @@ def search(
         steps: Tuple[Step, ...] = ()
         if searched.arch:
             value = None if table is None else table.of(scorer.space, scorer.space.parse(searched.arch))
-            steps = (Step(0, searched.arch, searched.score, value, "ok", "", spent, spent, None, 0),)
+            steps = (Step(0, searched.arch, searched.score, value, "ok", "", spent, spent, spent, None, 0),)
         course = Course(method.name, steps, evaluations=searched.evaluations)
         details: Dict[str, Any] = {k: v for k, v in searched.to_json().items() if k not in ("method", "arch")}
         made = Found(settings, course, None, table, searched.resumed, complete, folder, details=details)
@@ -60,7 +60,7 @@ def search(
         return made
 
     def show(done: int, total: int, value: float) -> None:
-        step = Step(done - 1, "", value, None, "ok", "", 0.0, 0.0, None, 0)
+        step = Step(done - 1, "", value, None, "ok", "", 0.0, 0.0, 0.0, None, 0)
         progress(method.name, step, step, done)
 
     with scorer.place as (_, store):

@@ -22,6 +22,7 @@ from naslib_gennas.scoring.store import Store
 from naslib_gennas.spaces.space import SearchSpace
 from naslib_gennas.studies import measures
 from naslib_gennas.studies.measures import MEASURES, Conditions, Measured, Measurements
+from naslib_gennas.studies.variation import Variation
 
 _COMPARISONS: Dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
@@ -166,15 +167,21 @@ class Constrained:
         space: a search space.
         constraints: on its published networks.
         store: see `Measurements`.
+        variation: how architectures are drawn and varied; None: as the space does.
 
     Attributes:
         measurements: what has been measured of the architectures.
     """
 
     def __init__(
-        self, space: SearchSpace[Any], constraints: Sequence[Constraint] = (), store: Optional[Store] = None
+        self,
+        space: SearchSpace[Any],
+        constraints: Sequence[Constraint] = (),
+        store: Optional[Store] = None,
+        variation: Optional[Variation] = None,
     ) -> None:
         self.space, self.constraints = space, tuple(constraints)
+        self._variation = variation or Variation(space.sample, space.mutate)
         self.measurements = Measurements(space, store)
         for one in self.constraints:
             if not isinstance(one, Constraint):
@@ -210,7 +217,7 @@ class Constrained:
         started, tried = time.perf_counter(), 0
         while tried < TRIES and (tried < 20 or time.perf_counter() - started < PATIENCE):
             tried += 1
-            arch = self.space.sample(rng)
+            arch = self._variation.sample(rng)
             if self.met(arch):
                 return arch
             nearest = sorted([*nearest, self._miss(arch)])[:1]
@@ -231,7 +238,7 @@ class Constrained:
     def mutate(self, arch: Any, rng: np.random.Generator) -> Any:
         """A neighbour that meets the constraints; a new sample where the architecture has none to be found."""
         for _ in range(_MUTATIONS):
-            mutant = self.space.mutate(arch, rng)
+            mutant = self._variation.mutate(arch, rng)
             if self.met(mutant):
                 return mutant
         return self.sample(rng)
@@ -268,7 +275,7 @@ def fit_width(space: SearchSpace[Any], arch: Any, bounds: Sequence[Constraint], 
         raise InputError(f"{space.name}: a width is fitted to at least one bound from above, such as flops<=600M")
 
     def values(width: int, wanted: Sequence[Constraint]) -> List[Tuple[Constraint, float]]:
-        sized = type(space)(**{**space.settings, "channels": 2 * width})
+        sized = type(space)(**{**space.settings, **space.published_settings, "channels": 2 * width})
         return [(one, one.take(sized, arch).value) for one in wanted]
 
     def missed(width: int, wanted: Sequence[Constraint]) -> List[str]:

@@ -24,6 +24,8 @@ class Step:
         status, reason: as in `record.Record`.
         seconds: core-seconds of the score.
         wall: seconds since the search began, those before an interruption included.
+        spent: core-seconds of all scores of the search up to here, those of isomorphic architectures once. This is its
+            cost whether a score was computed for it or was in the store, and with any number of workers.
     """
 
     id: int
@@ -34,6 +36,7 @@ class Step:
     reason: str
     seconds: float
     wall: float
+    spent: float
     parent: Optional[int]
     birth: int
 
@@ -73,10 +76,14 @@ class Course:
         return (self.steps[-1].wall if self.steps else 0.0) + self.final_seconds
 
     @property
+    def looking_seconds(self) -> float:
+        """Core-seconds of all its scores without those of finalists."""
+        return self.steps[-1].spent if self.steps else 0.0
+
+    @property
     def core_seconds(self) -> float:
         """Core-seconds of all scores; architectures that were looked at again cost nothing the second time."""
-        once = {(step.score, step.seconds) for step in self.steps}
-        return sum(seconds for _, seconds in once) + sum(one.seconds for one in self.finalists)
+        return self.looking_seconds + sum(one.seconds for one in self.finalists)
 
     def incumbents(self) -> Iterator[Step]:
         """After each step, the best one up to there."""
@@ -119,6 +126,20 @@ class Found:
     def evaluations(self) -> int:
         return self.course.count
 
+    @property
+    def remarks(self) -> List[str]:
+        """What is to be known of how it searched, a sentence each."""
+        found = []
+        among, population = self.settings.get("among"), self.settings.get("population")
+        if among is not None:
+            found.append(f"Searched among {among['architectures']:,} architectures of {among['of']}")
+        if population is not None and self.complete and 0 < len(self.course.steps) <= population:
+            found.append(
+                f"All {len(self.course.steps)} architectures were drawn at random, since a population has "
+                f"{population}: this was random search"
+            )
+        return found
+
     def to_json(self) -> Dict[str, Any]:
         """The search as plain data: what `result.json` and `--json` hold."""
         return {
@@ -129,6 +150,7 @@ class Found:
             **plain(self.course, self.truth),
             "control": None if self.control is None else plain(self.control, self.truth),
             "truth": None if self.truth is None else self.truth.to_json(),
+            "remarks": self.remarks,
             "resumed": self.resumed,
             "complete": self.complete,
             "version": __version__,
@@ -140,7 +162,7 @@ def rows(course: Course, table: Optional[Truth]) -> List[Dict[str, Any]]:
     """A row a step, with the best one up to there: what history.csv holds."""
     found = []
     for number, (step, best) in enumerate(zip(course.steps, course.incumbents()), start=1):
-        gap = None if table is None or best.truth is None else abs(table.best - best.truth)
+        gap = None if table is None or best.truth is None else table.regret(best.truth)
         so_far = {"best_score": best.score, "best_truth": best.truth, "regret": gap}
         found.append({"evaluation": number, **dataclasses.asdict(step), **so_far})
     return found
@@ -154,7 +176,7 @@ def plain(course: Course, table: Optional[Truth]) -> Dict[str, Any]:
         found["final_score"] = course.finalists[0].final_score if course.finalists else None
     return {
         "best": found,
-        "regret": None if table is None or best is None or best.truth is None else abs(table.best - best.truth),
+        "regret": None if table is None or best is None or best.truth is None else table.regret(best.truth),
         "evaluations": course.count,
         "wall_seconds": course.wall_seconds,
         "core_seconds": course.core_seconds,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping
+from typing import Any, Callable, Dict, List, Mapping, Sized, TypeVar
 
 from naslib_gennas.identity import digest
 from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.scoring.store import Store
+
+Taken = TypeVar("Taken")
 
 
 class Journal:
@@ -35,6 +37,30 @@ class Journal:
             InputError: another process is at the same study.
         """
         self._store.append(self.name, place, entry)
+
+    def keep(self, place: int, entry: Mapping[str, Any], take: Callable[[], Taken], into: Sized) -> Taken:
+        """Keep step number `place`, and take it over into the study: both, or neither, whenever the study is stopped.
+
+        Args:
+            place: from 0 up.
+            entry: the step, ready for JSON.
+            take: adds the step to those that the study reports.
+            into: those; longer once the step is added.
+
+        Returns:
+            What `take` gives.
+
+        Raises:
+            InputError: another process is at the same study.
+        """
+        before = len(into)
+        try:
+            self.append(place, entry)
+            return take()
+        except KeyboardInterrupt:  # what the journal has by now is a step of this study
+            if len(into) == before and self.holds(place):
+                take()
+            raise
 
     def holds(self, place: int) -> bool:
         """Whether step number `place` is kept."""

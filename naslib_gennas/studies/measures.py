@@ -229,7 +229,8 @@ class Measurements:
     def _kept(self, measure: str, arch: Any, at: Conditions) -> Measured:
         """A measurement from the store, or a new one that goes into it."""
         assert self._store is not None
-        about = {"space": self.space.name, "settings": dict(self.space.settings), "arch": self.space.key(arch)}
+        settings = {**self.space.settings, **self.space.published_settings}
+        about = {"space": self.space.name, "settings": settings, "arch": self.space.key(arch)}
         about.update(measure=f"{measure}{said(measure, at)}", **identity_of(measure))
         journal = f"measured {hashlib.sha256(canonical(about).encode()).hexdigest()}"
         kept = self._store.journal(journal)

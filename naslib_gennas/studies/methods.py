@@ -16,7 +16,7 @@ class Method:
     Attributes:
         name: what `--method` calls it.
         about: one line.
-        settings: its own settings and their usual values.
+        settings: its own settings and their usual values; None: whatever is usual for the space.
         searcher: "evolution" or "random": how architectures are proposed; "" where the method finds one by itself.
         proxy: the only proxy that it scores by; None: any.
         finalists: whether its best race at full depth unless the caller says otherwise.
@@ -32,14 +32,15 @@ class Method:
     refuses: Tuple[str, ...] = ()
 
 
-_AGEING = {"population": 50, "tournament": 10}
+# How children are made, and what is searched among, is in `variation`.
+_AGEING = {"population": 50, "tournament": 10, "children": None, "among": None}
 # What a method that finds an architecture by itself has no use for.
 _ALONE = ("proxy", "constraint", "finalists", "workers", "executor", "control")
 METHODS: Mapping[str, Method] = {
     method.name: method
     for method in (
         Method("evolution", "regularized evolution on scores (arXiv:2108.01899, section 4.4)", _AGEING, "evolution"),
-        Method("random", "random search on scores", searcher="random"),
+        Method("random", "random search on scores", {"among": None}, "random"),
         Method(
             "rlnas",
             "regularized evolution on the angles of a supernet trained on random labels (arXiv:2101.11834)",

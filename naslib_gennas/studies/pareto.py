@@ -7,6 +7,7 @@ and `objectives` for what can be traded off.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import time
 from pathlib import Path
@@ -201,9 +202,10 @@ class _Run:
                     new.append((number, one))
             for number, one, record, values in self._evaluated(new, lambda: elapsed() < seconds):
                 entry = self._entry(one, record, values, before + time.perf_counter() - started)
-                self.journal.append(self._kept, entry)
+                take = functools.partial(self._take, number, generation, entry)
+                evaluation = self.journal.keep(self._kept, entry, take, self._done)
                 self._kept += 1
-                yield self._take(number, generation, entry)
+                yield evaluation
                 self._check(record)
             told = [self._done.get(number) for number in range(first, first + len(asked))]
             whole = [one for one in told if one is not None]

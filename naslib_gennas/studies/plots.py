@@ -106,13 +106,16 @@ def scatter(
     return save(made, path, FOR_PAPERS)
 
 
-def plot_task(task: ProxyTask, path: Union[str, Path], size: int = 8, channels: int = 6, seed: int = 0) -> Path:
+def plot_task(
+    task: ProxyTask, path: Union[str, Path], size: int = 8, channels: int = 6, seed: int = 0, also: Sequence[str] = ()
+) -> Path:
     """Draw a task's targets, as figure 3 of arXiv:2108.01899: a row a stage, the first channels of one image.
 
     Args:
         task: of kind "cnn" (a row a stage) or "rnn" (the input and the target sequences of a few samples).
         size: height and width of the targets, in pixels.
         channels: maps a row.
+        also: endings of further files, see `save`.
     """
     from naslib_gennas.regression import batches, tasks
 
@@ -136,7 +139,7 @@ def plot_task(task: ProxyTask, path: Union[str, Path], size: int = 8, channels: 
             axis.set_yticks([])
         line[0].set_ylabel(name, fontsize=9)
     made.suptitle(task.name, fontsize=10)
-    return save(made, path)
+    return save(made, path, also)
 
 
 def rounded(value: Optional[float], digits: int = 4) -> str:

@@ -15,11 +15,12 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes:
         result: what was done; every score of it is in the store, and the same call goes on from there.
+        done: how much that is, in words.
     """
 
     def __init__(self, result: Any, done: str) -> None:
         super().__init__(f"stopped after {done}")
-        self.result = result
+        self.result, self.done = result, done
 
 
 @contextlib.contextmanager

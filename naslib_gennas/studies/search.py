@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
@@ -30,12 +31,15 @@ from naslib_gennas.studies.journal import Journal
 from naslib_gennas.studies.methods import Method
 from naslib_gennas.studies.result import Interrupted
 from naslib_gennas.studies.search_report import write
+from naslib_gennas.studies.variation import MUTATION, Variation, variation
 from naslib_gennas.truth.table import Truth
 
 __all__ = ["USUAL_EVALUATIONS", "Course", "Found", "Interrupted", "Step", "search", "seconds"]
 
 #: So many architectures may fail with none scored before a search ends.
 MAX_INITIAL_FAILURES = 10
+# Settings of a method that `variation` turns into how architectures are drawn and varied.
+_VARIED = ("children", "among")
 
 #: Called after each step: the method, the step, the best one so far, how many are done; "finalists" is the method of
 #: the last step, whose best one is the best finalist so far.
@@ -71,15 +75,14 @@ def search(
         finalists: how many of the best race at the full depth of the space (see `race`), and the best of these is
             returned; 0: none; None: a fifth of the evaluations, where the profile shrinks the networks. Of a budget of
             time they get a third.
-        control: let random search look at as many architectures (for the same time, under a budget) afterwards; None:
-            where the method is another one and has a use for it.
+        control: let random search look at as many architectures afterwards (under a budget of time: at as many as cost
+            the same core-seconds); None: where the method is another one and has a use for it.
         truth: "installed" (the table installed for the space, if any), None, or what `truth.load` takes. It is
             only looked at: the search does not know it.
-        out: a folder for result.json, history.csv and search.png; None: nothing is written.
+        out: a folder for result.json, history.csv and search.png (.svg, .pdf); None: nothing is written.
         progress: called after each step.
         scoring: `proxy`, `inputs`, `profile`, `seed`, `workers`, ...: see `Scorer.of`; and the method's own settings:
-            `population`, `tournament`, `nu`, `estimator`,
-            `repeats`.
+            `population`, `tournament`, `nu`, `estimator`, `repeats`; `children` and `among` (see `variation`).
 
     Raises:
         InputError: an unknown name, an impossible constraint, an empty budget, a folder of another search, or
@@ -98,13 +101,16 @@ def search(
     code = [bound.identity["code"] for bound in bounds if "code" in bound.identity]
     if code:  # of functions of the user's: another code is another search
         study["constraint_code"] = code
+    own = {name: value for name, value in chosen.settings.items() if name not in _VARIED}
+    varied = _variation(scorer.space, chosen, table)
     settings = {
         **scorer.about,
         "proxy_settings": scorer.proxy.settings,
         "device": scorer.place.device,
         "method": chosen.name,
-        **chosen.settings,
+        **own,
         **study,
+        **varied.about,
     }
     folder = None if out is None else files.search_folder(out, settings)
     if not chosen.searcher:
@@ -125,21 +131,26 @@ def search(
             write(made, folder)
         return made
 
-    def go(how: Method, label: str, store: Store, candidates: Constrained) -> None:
+    def go(how: Method, label: str, about: Mapping[str, Any], searcher: Search[Any], store: Store) -> None:
         nonlocal resumed
-        journal = Journal(store, "search", scorer, {"method": how.name, **how.settings, **study})
-        run = _Run(scorer, _searcher(how, candidates, scorer.seed), journal, table)
+        journal = Journal(store, "search", scorer, {"method": how.name, **about, **study})
+        run = _Run(scorer, searcher, journal, table)
         if label == chosen.name:
             resumed = min(len(journal.saved), limit or len(journal.saved))
+            most = math.inf
+        else:  # scores that the search has paid for are not free here
+            most = math.inf if budget is None else courses[chosen.name].looking_seconds
         courses[label] = run.course(how.name)
         try:
-            for step, best in run.go(limit, looking):
+            for step, best in run.go(limit, looking, most):
                 progress(how.name, step, best, len(run.steps))
         finally:
             courses[label] = run.course(how.name)
         if deep is not None:
             count = max(1, len(run.steps) // race.SHARE) if finalists is None else finalists
-            left = math.inf if budget is None else budget - courses[label].wall_seconds
+            left = math.inf
+            if budget is not None and looking is not None:
+                left = budget - (looking if label == "control" else courses[label].wall_seconds)
             for course, step in _final(courses[label], count, left, table, deep, judge):
                 courses[label], best_so_far = course, course.best
                 assert best_so_far is not None
@@ -147,14 +158,23 @@ def search(
 
     with scorer.place as (_, store):
         try:
-            candidates = Constrained(scorer.space, bounds, store)
-            go(chosen, chosen.name, store, candidates)
+            candidates = Constrained(scorer.space, bounds, store, varied)
+            searcher = _searcher(chosen, own, candidates, scorer.seed)
+            go(chosen, chosen.name, {**own, **varied.about}, searcher, store)
             if control is not False and chosen.name != "random":
-                go(methods.get("random"), "control", store, candidates)
+                random = methods.get("random")
+                among = {name: value for name, value in varied.about.items() if name == "among"}
+                go(random, "control", among, _searcher(random, {}, candidates, scorer.seed), store)
         except KeyboardInterrupt:
             done = result(complete=False)
             raise Interrupted(done, f"{done.evaluations} evaluations") from None
     return result(complete=True)
+
+
+def _variation(space: SearchSpace[Any], method: Method, table: Optional[Truth]) -> Variation:
+    """How a method draws architectures and makes children of them."""
+    asked = method.settings
+    return variation(space, asked.get("children", MUTATION), asked.get("among"), table)
 
 
 def _scorer(space: Union[str, SearchSpace[Any], Scorer], method: Method, scoring: Mapping[str, Any]) -> Scorer:
@@ -190,14 +210,14 @@ def _final(
         yield made, steps[found[0].id]
 
 
-def _searcher(method: Method, candidates: Constrained, seed: int) -> Search[Any]:
+def _searcher(method: Method, settings: Mapping[str, Any], candidates: Constrained, seed: int) -> Search[Any]:
     space = candidates.space
     # Fails here, before any work, where nothing meets the constraints.
     candidates.sample(np.random.default_rng(seed))
     if method.searcher == "random":
         return RandomSearch(candidates.sample, seed, space.format, space.parse)
     return Evolution(
-        candidates.sample, candidates.mutate, seed=seed, encode=space.format, decode=space.parse, **method.settings
+        candidates.sample, candidates.mutate, seed=seed, encode=space.format, decode=space.parse, **settings
     )
 
 
@@ -207,12 +227,22 @@ class _Run:
     def __init__(self, scorer: Scorer, searcher: Search[Any], journal: Journal, table: Optional[Truth]) -> None:
         self.scorer, self.searcher, self.journal, self.table = scorer, searcher, journal, table
         self.steps: List[Step] = []
+        self.spent = 0.0
+        self._paid: Set[str] = set()
 
-    def go(self, evaluations: Optional[int], budget: Optional[float]) -> Iterator[Tuple[Step, Step]]:
-        """Take over what the journal has, then evaluate up to the budget; gives each new step and the best so far."""
+    def go(
+        self, evaluations: Optional[int], budget: Optional[float], most: float = math.inf
+    ) -> Iterator[Tuple[Step, Step]]:
+        """Take over what the journal has, then evaluate up to the budget; gives each new step and the best so far.
+
+        Args:
+            evaluations: at most.
+            budget: seconds after which nothing new is looked at.
+            most: core-seconds of scores, wherever they are from, after which nothing new is looked at.
+        """
         spent = False  # an earlier run had more time than this one
         for entry in self.journal.saved[:evaluations]:
-            spent = budget is not None and entry["wall"] > budget
+            spent = self.spent >= most or (budget is not None and entry["wall"] > budget)
             if spent:
                 break
             self._step(self.searcher.replay(entry["individual"]), wall=entry["wall"], **entry["record"])
@@ -224,7 +254,12 @@ class _Run:
             return before + time.perf_counter() - started
 
         def candidates() -> Iterator[Any]:
-            while not spent and self.searcher.asked < (evaluations or math.inf) and elapsed() < (budget or math.inf):
+            while (
+                not spent
+                and self.searcher.asked < (evaluations or math.inf)
+                and elapsed() < (budget or math.inf)
+                and self.spent < most
+            ):
                 asked.append(self.searcher.ask())
                 yield asked[-1].genome
 
@@ -234,14 +269,8 @@ class _Run:
                 facts: Dict[str, Any] = {"status": record.status, "reason": record.reason, "seconds": record.seconds}
                 wall = elapsed()
                 entry = {"individual": self.searcher.plain(individual), "record": facts, "wall": wall}
-                place = len(self.steps)
-                try:
-                    self.journal.append(place, entry)
-                    step = self._step(individual, wall=wall, **facts)
-                except KeyboardInterrupt:  # what the journal has by now is a step of this search
-                    if len(self.steps) == place and self.journal.holds(place):
-                        self._step(individual, wall=wall, **facts)
-                    raise
+                take = functools.partial(self._step, individual, wall=wall, **facts)
+                step = self.journal.keep(len(self.steps), entry, take, self.steps)
                 if len(self.steps) == MAX_INITIAL_FAILURES and all(step.status == "failed" for step in self.steps):
                     self.journal.forget()
                     raise EngineError(f"the first {MAX_INITIAL_FAILURES} architectures all failed: {record.reason}")
@@ -255,7 +284,11 @@ class _Run:
         space = self.scorer.space
         value = None if self.table is None else self.table.of(space, individual.genome)
         score = -math.inf if individual.fitness is None else individual.fitness
-        about = (status, reason, seconds, wall, individual.parent, individual.birth)
+        key = space.key(individual.genome)
+        if key not in self._paid:
+            self._paid.add(key)
+            self.spent += seconds
+        about = (status, reason, seconds, wall, self.spent, individual.parent, individual.birth)
         step = Step(individual.id, space.format(individual.genome), score, value, *about)
         self.steps.append(step)
         return step

@@ -1,4 +1,4 @@
-"""The files of an architecture search: result.json, history.csv and search.png."""
+"""The files of an architecture search: result.json, history.csv and the picture search.png (.svg, .pdf)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ COLUMNS = (
     "parent",
     "birth",
     "seconds",
+    "spent",
     "wall",
     "best_score",
     "best_truth",
@@ -42,26 +43,31 @@ def write(found: Found, folder: Path) -> None:
 
 
 def plot(found: Found, path: Union[str, Path]) -> Path:
-    """Draw the score, true value and regret of the best so far by evaluations and by seconds; a star: the finalist."""
+    """Draw the score, true value and regret of the best so far by evaluations and by core-seconds (a star: finalist).
+
+    Core-seconds are those that the scores took when they were computed, for this search or for an earlier one, so that
+    courses that share scores compare.
+    """
     quantities = [("best_score", "score of the best")]
     if found.truth is not None and any(step.truth is not None for step in found.course.steps):
-        quantities += [("best_truth", found.truth.column), ("regret", f"regret to {found.truth.best:.2f}")]
+        name, value = found.truth.goal
+        quantities += [("best_truth", found.truth.column), ("regret", f"regret to {name}, {value:.2f}")]
     made, axes = plots.figure(4.5, 2.6, len(quantities), 2)
     courses = [course for course in (found.course, found.control) if course is not None and course.steps]
     for line, (key, label) in zip(axes, quantities):
-        for axis, along in zip(line, ("evaluation", "wall")):
-            for course, colour in zip(courses, ("tab:blue", "tab:gray")):
+        for axis, along in zip(line, ("evaluation", "spent")):
+            for course, colour in zip(courses, (plots.BLUE, plots.VERMILION)):
                 known = [row for row in rows(course, found.truth) if row[key] is not None and math.isfinite(row[key])]
                 x, y = [row[along] for row in known], [row[key] for row in known]
                 axis.step(x, y, where="post", color=colour, label=course.method)
                 chosen = plain(course, found.truth)
                 end = {"best_truth": chosen["best"]["truth"], "regret": chosen["regret"]}.get(key)
                 if course.finalists and end is not None:
-                    place = len(course.steps) if along == "evaluation" else course.wall_seconds
+                    place = len(course.steps) if along == "evaluation" else course.core_seconds
                     axis.plot(place, end, "*", color=colour, markersize=10, label=f"{course.method}, finalist")
             axis.grid(alpha=0.3)
-            axis.set_xlabel("evaluations" if along == "evaluation" else "seconds")
-        line[0].set_ylabel(label, fontsize=9)
+            axis.set_xlabel("evaluations" if along == "evaluation" else "core-seconds of the scores")
+        line[0].set_ylabel(label, fontsize=8)
     axes[-1, 0].legend(frameon=False, fontsize=9)
     made.suptitle(f"{found.settings['proxy']} on {found.settings['space']}, seed {found.settings['seed']}", fontsize=10)
-    return plots.save(made, path)
+    return plots.save(made, path, plots.FOR_PAPERS)

@@ -1,4 +1,4 @@
-"""The files of a task search: task.yaml, candidate.yaml, result.json, targets.png and convergence.png."""
+"""The files of a task search: task.yaml, candidate.yaml, result.json, and the pictures targets and convergence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write(found: Found, folder: Path) -> None:
             (folder / "candidate.yaml").write_text(tasks.dump(found.candidate), encoding="utf-8")
         files.write_json(folder / "result.json", found.to_json())
         if found.task is not None and found.complete:  # stopping must not wait for plots
-            plots.plot_task(found.task, folder / "targets.png")
+            plots.plot_task(found.task, folder / "targets.png", also=plots.FOR_PAPERS)
             plot(found, folder / "convergence.png")
 
 
@@ -50,4 +50,4 @@ def plot(found: Found, path: Union[str, Path]) -> Path:
     axes[0, 0].set_ylabel("Spearman rho with the labels")
     axes[0, 0].legend(frameon=False, fontsize=8)
     made.suptitle(f"task search on {found.settings['space']}, {len(found.settings['labels'])} labels", fontsize=10)
-    return plots.save(made, path)
+    return plots.save(made, path, plots.FOR_PAPERS)

@@ -23,7 +23,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Set, 
 import numpy as np
 
 from naslib_gennas import files
-from naslib_gennas.errors import EngineError
+from naslib_gennas.errors import EngineError, InputError
 from naslib_gennas.proxies import gennas
 from naslib_gennas.proxies.proxy import Proxy
 from naslib_gennas.randomness import derive
@@ -96,6 +96,9 @@ def search(
         Interrupted: Ctrl-C or SIGTERM; everything done is in the store.
     """
     ageing = methods.chosen(method, scoring).settings
+    said = [name for name in ("children", "among") if ageing.get(name) is not None]
+    if said:
+        raise InputError(f"a task search has no use for {', '.join(said)}: tasks mutate by their genes; leave it out")
     evaluations_of(evaluations, budget)
     scorer = Scorer.of(space, **scoring)
     chosen = scorer.space
@@ -207,8 +210,8 @@ class _Search:
                 individual = searcher.tell(attempt.individual, attempt.bound)
                 trial = _trial(individual, attempt.scored, attempt.stopped, attempt.seconds, elapsed())
                 facts = {key: getattr(trial, key) for key in ("scored", "stopped", "seconds", "wall")}
-                journal.append(len(trials), {"individual": searcher.plain(individual), **facts})
-                trials.append(trial)
+                entry = {"individual": searcher.plain(individual), **facts}
+                journal.keep(len(trials), entry, functools.partial(trials.append, trial), trials)
                 if trial.stopped:
                     self.given_up.add(trial.id)
                 assert searcher.best is not None and searcher.best.fitness is not None

@@ -56,6 +56,8 @@ class Truth:
         word: the word of the column's name that decided it; empty where none did.
         repeated: architectures of several rows.
         remarks: what was done to the rows, a sentence each: left out, averaged, one set of several taken.
+        reference: what a search's regret is measured against, and its value, where the benchmark has such a one (see
+            `SearchSpace.references`); None: the best of the table.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Truth:
     word: str = ""
     repeated: int = 0
     remarks: Tuple[str, ...] = ()
+    reference: Optional[Tuple[str, float]] = None
 
     @property
     def direction(self) -> Direction:
@@ -110,6 +113,15 @@ class Truth:
         values = self.keys.values() if not self.texts else self.texts.values()
         return max(values) if self.higher_is_better else min(values)
 
+    @property
+    def goal(self) -> Tuple[str, float]:
+        """What a search's regret is measured against, and its value."""
+        return self.reference or ("the best of the table", self.best)
+
+    def regret(self, value: float) -> float:
+        """How much worse a value is than the goal; negative where it is better."""
+        return self.better(self.goal[1]) - self.better(value)
+
     def to_json(self) -> Dict[str, Any]:
         return {
             "name": self.name,
@@ -122,6 +134,7 @@ class Truth:
             "skipped": self.skipped,
             "remarks": list(self.remarks),
             "best": self.best,
+            "regret_to": dict(zip(("name", "value"), self.goal)),
         }
 
 
@@ -194,6 +207,7 @@ def collect(
         word=better.word,
         repeated=len(several),
         remarks=tuple(remarks),
+        reference=space.references.get(column),
     )
 
 
