@@ -37,7 +37,8 @@ def proxy_names() -> List[str]:
 
 @pytest.fixture(autouse=True)
 def _own_data_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the store of the person who runs the tests out of them."""
+    """Keep the store and the terminal of the person who runs the tests out of them."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / "data"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import inspect
+import io
 import itertools
 import json
 import os
@@ -19,14 +20,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
+from test_comparison import column, comparison_of
 from typer.testing import CliRunner
 
 from naslib_gennas import files
-from naslib_gennas.cli import options
+from naslib_gennas.cli import compare as cli_compare
+from naslib_gennas.cli import options, printing
 from naslib_gennas.cli.app import COMMANDS, app
 from naslib_gennas.studies import plots
+from naslib_gennas.studies.comparison import Column
 
 TINY = {"cells": 1, "channels": 4, "images": 2, "resolution": 8, "target_size": 2, "steps": 3}
 NESTED = [*(("store", name) for name in ("list", "export", "prune")), ("truth", "list"), ("truth", "add")]
@@ -158,6 +163,78 @@ def test_progress_at_80_columns_shows_its_numbers_whole(place):
     assert bars and "0 of 24" in bars[0]  # the total is known from the start
     assert all(len(line) <= 80 and re.search(r"\d+ of 24( |$)", line) for line in bars)
     assert any(re.search(r"of 24  [\d.e+]+/s  \d+:\d\d  \d+:\d\d left", line) for line in bars)
+
+
+# ----------------------------------------------------------------------------------------------------- 80 columns
+
+
+def too_wide(text, width=80):
+    """Lines that are wider than a terminal and have a space to be broken at."""
+    return [line for line in text.splitlines() if len(line) > width and " " in line.strip()]
+
+
+CELLS = st.text("ab-|:", min_size=1, max_size=30)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), st.integers(40, 100), st.integers(2, 9))
+def test_no_table_is_wider_than_the_terminal_and_nothing_is_cut(data, width, count):
+    rows = data.draw(st.lists(st.lists(CELLS, min_size=count, max_size=count), min_size=1, max_size=4))
+    last = data.draw(st.lists(st.lists(CELLS, max_size=8).map(" ".join), min_size=len(rows), max_size=len(rows)))
+    rows = [[*row[:-1], text] for row, text in zip(rows, last)]
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None, emoji=False)
+    printing.print_columns(console, *rows)
+    text = console.file.getvalue()
+    if max(len(cell) for row in rows for cell in row[:-1]) * 2 + 2 <= width:
+        assert not too_wide(text, width), text
+    for row in rows:
+        for cell in row:
+            assert all(word in text for word in cell.split()), (cell, text)
+
+
+def test_what_commands_print_fits_into_80_columns(place, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    arch = "|nor_conv_3x3~0|+|none~0|none~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+    (place / "truth.csv").write_text(f"arch,accuracy\n{arch},1", encoding="utf-8")
+    commands = [
+        ("rank", *FEW, "--proxy", "cost.py", "--truth", "none"),
+        ("score", "nasbench201", arch, "--profile", "tiny.yaml", "--proxy", "params", "--store", "s.sqlite"),
+        *(("store", "list", "--store", "s.sqlite"), ("truth", "add", "nasbench201", "truth.csv"), ("truth", "list")),
+        *(("spaces",), ("tasks",), ("doctor",)),
+    ]
+    for command in commands:
+        result = run(*command)
+        assert result.exit_code == 0, result.output
+        assert not too_wide(result.stdout) and "…" not in result.stdout, result.stdout
+    listed = run("store", "list", "--store", "s.sqlite").stdout
+    assert arch in run(*commands[1]).stdout and all(head in listed for head in ("settings", "core-seconds"))
+
+
+def test_the_table_of_a_comparison_fits_into_80_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    columns = [column(name, 0.5, 1) for name in ("gennas-combo", "vote:synflow+naswot", "nasi-ada")]
+    made = comparison_of([*columns, Column("gennas-nlp-combo", problem="it scores networks of kind rnn " * 4)])
+    made.truth["direction"] = "higher is better: 'acc' in its name"
+    cli_compare._print(printing.output(None).console, made)
+    text = capsys.readouterr().out
+    assert not too_wide(text), text
+    for words in ("Spearman rho", "Kendall tau", "top 10%", "rho less gennas-combo's", "core-seconds", "not ok"):
+        assert words in text
+    assert text.count("vote:synflow+naswot") > 1  # a row that is continued says whose it is
+
+
+def test_colons_and_brackets_in_names_are_printed_as_they_are(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    console = printing.output(None).console
+    with console.capture() as captured:
+        console.print("a :smile: [b]c[/]", markup=False)
+        console.print("a :smile: [bold]c[/]")
+    assert captured.get().splitlines() == ["a :smile: [b]c[/]", "a :smile: c"]
+
+
+def test_lines_stay_whole_in_a_file(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert any(len(line) > 100 for line in run("spaces").stdout.splitlines())
 
 
 # ---------------------------------------------------------------------------------------------- where nothing is scored

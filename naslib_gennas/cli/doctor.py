@@ -15,7 +15,8 @@ def doctor(output: Output) -> None:
 
     report = examine()
     meaning = {"ok": "ok", "fixed": "fixed by us", "todo": "to do", "absent": "absent"}
-    print_columns(output.console, *((meaning[check.status], check.name, check.detail) for check in report.checks))
+    rows = [(meaning[check.status], check.name, check.detail) for check in report.checks]
+    print_columns(output.console, ("status", "check", "what there is, or what to do"), *rows)
     output.console.print("NASLib works with the plugin here." if report.ready else "The plugin does not work here yet.")
     content = [{"name": check.name, "status": check.status, "detail": check.detail} for check in report.checks]
     output.emit({"ready": report.ready, "checks": content})

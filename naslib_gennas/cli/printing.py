@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence
@@ -15,7 +18,37 @@ from rich.text import Text
 
 from naslib_gennas.errors import InputError
 
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+
+def room(console: Console) -> Optional[int]:
+    """How many characters a line may have; None where nothing says so: in a file or pipe, lines stay whole."""
+    return console.width if console.is_terminal or "COLUMNS" in os.environ else None
+
+
+class _Console(Console):
+    """A console that breaks sentences between words; what has none to break at, as an architecture, stays whole."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        width = room(self)
+        if width is not None and "soft_wrap" not in options and objects and isinstance(objects[0], str):
+            text = Text.from_markup(objects[0], emoji=False) if options.pop("markup", True) else Text(objects[0])
+            objects = (Text("\n").join(_broken(text, width)),)
+        super().print(*objects, **options)
+
+
+def _broken(text: Text, width: int) -> Iterator[Text]:
+    """The lines of a text, broken between words; what goes on is indented as its beginning."""
+    for line in text.split(allow_blank=True):
+        indent = re.match(" *", line.plain).group()  # type: ignore[union-attr]
+        breaks, start = [], 0
+        for word in re.finditer(r"\S+", line.plain):
+            if word.end() - start > (width if start == 0 else width - len(indent)) and word.start() > len(indent):
+                start = word.start()
+                breaks.append(start)
+        for number, part in enumerate(line.divide(breaks)):
+            part.rstrip()
+            yield Text(indent) + part if number else part
 
 
 @dataclass(frozen=True)
@@ -53,7 +86,7 @@ def output(json: Optional[str]) -> Output:
         from naslib_gennas import files
 
         files.check_writable(json)
-    return Output(errors if json == "-" else Console(highlight=False, soft_wrap=True), json)
+    return Output(errors if json == "-" else _Console(highlight=False, soft_wrap=True, emoji=False), json)
 
 
 class _Bar(Progress):
@@ -137,13 +170,56 @@ def written(console: Console, folder: Any, *names: str) -> None:
         console.print(f"Written to {folder}: {there or 'nothing'}", markup=False)
 
 
-def print_columns(console: Console, *rows: Sequence[str]) -> None:
-    """Rows of texts as columns, the header first; the last column may be long, and is never cut."""
+def print_columns(console: Console, *rows: Sequence[str], keep: int = 1) -> None:
+    """Rows of texts as columns, the header first.
+
+    Nothing is cut. On a terminal nothing is wider than it, either: a last text that is too long stands below its row,
+    and columns for which there is no room stand in a table of their own below.
+
+    Args:
+        console: where to.
+        rows: texts, as many in each.
+        keep: so many columns say what a row is about: they are in each table.
+    """
+    width, widths = room(console), [max(map(len, column)) for column in zip(*rows)]
+    before = sum(widths[:-1]) + 2 * len(widths[:-1])
+    if width is not None and before + widths[-1] > width:
+        if before + len(rows[0][-1]) > width:
+            for number, block in enumerate(_blocks(widths, width, keep)):
+                if number:
+                    console.print()
+                _print_aligned(console, [[row[index] for index in block] for row in rows], width)
+            return
+    _print_aligned(console, rows, width)
+
+
+def _print_aligned(console: Console, rows: Sequence[Sequence[str]], width: Optional[int]) -> None:
+    """One table, its last texts below their rows where they would go beyond `width`."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     widths[-1] = 0
     for index, row in enumerate(rows):
-        line = "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip()
-        console.print(line, markup=False, style="bold" if index == 0 else None)
+        style = "bold" if index == 0 else None
+        line = "  ".join(text.ljust(size) for text, size in zip(row, widths)).rstrip()
+        if width is None or len(line) <= width:
+            console.print(line, markup=False, style=style, soft_wrap=True)
+            continue
+        console.print("  ".join(map(str.ljust, row[:-1], widths)).rstrip(), markup=False, style=style, soft_wrap=True)
+        indent = "  " if max(map(len, row[-1].split())) + 2 <= width else ""
+        for part in textwrap.wrap(row[-1], width - len(indent), break_long_words=False, break_on_hyphens=False):
+            console.print(indent + part, markup=False, style=style, soft_wrap=True)
+
+
+def _blocks(widths: Sequence[int], width: int, keep: int) -> List[List[int]]:
+    """Which columns stand beside each other, the first `keep` in every block."""
+    first = list(range(keep))
+    blocks, block = [], first
+    for index in range(keep, len(widths)):
+        wider = [*block, index]
+        if len(block) > keep and sum(widths[one] + 2 for one in wider) - 2 > width:
+            blocks.append(block)
+            wider = [*first, index]
+        block = wider
+    return [*blocks, block]
 
 
 def print_labels(console: Console, labels: Any) -> None:

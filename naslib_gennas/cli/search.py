@@ -167,7 +167,7 @@ def _describe(console: Console, space: str, found: Any) -> None:
     except InputError as error:  # the search is done and kept; its network may be one that cannot be measured
         lines = [f"Its network: {error}"]
     for line in lines:
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)  # a command is copied
 
 
 def _print(console: Console, space: str, found: Any) -> None:
@@ -188,7 +188,9 @@ def _print(console: Console, space: str, found: Any) -> None:
     if found.resumed:
         console.print(f"{found.resumed} of the evaluations were done by an earlier run")
     if found.course.finalists:
-        console.print(f"Chosen among the {len(found.course.finalists)} best, which raced at the space's full depth")
+        count = len(found.course.finalists)
+        among = "The best raced" if count == 1 else f"Chosen among the {count} best, which raced"
+        console.print(f"{among} at the space's full depth")
     if found.best is not None:
         console.print(f"Best architecture: [bold]{escape(found.best.arch)}[/]")
         _describe(console, space, found)

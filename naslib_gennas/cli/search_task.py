@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from rich.console import Console
+from rich.markup import escape
 from typing_extensions import Annotated
 
 from naslib_gennas.cli import options
@@ -116,4 +117,5 @@ def _print(console: Console, found: Any, name: str) -> None:
     console.print(f"{len(found.course.trials)} tasks tried, {stopped_early} stopped early because they could not win")
     pictures = [f"{name}{ending}" for name in ("targets", "convergence") for ending in (".png", ".svg", ".pdf")]
     written(console, found.folder, "task.yaml", "candidate.yaml", *pictures, "result.json")
-    console.print(f"Use it: [bold]gennas rank {found.settings['space']} --proxy gennas-{found.folder}/task.yaml[/]")
+    use = f"gennas rank {found.settings['space']} --proxy gennas-{found.folder}/task.yaml"
+    console.print(f"Use it: [bold]{escape(use)}[/]", soft_wrap=True)  # a command is copied

@@ -44,7 +44,7 @@ def list_scores(file: StoreFile = None, *, output: Output) -> None:
         about = [str(run[key]) for key in ("space", "proxy", "fingerprint", "inputs", "seed", "version", "scores")]
         about[2] = about[2][:8]
         rows.append((*about, str(run["not_ok"] or 0), f"{run['seconds'] or 0:.1f}"))
-    print_columns(output.console, *rows)
+    print_columns(output.console, *rows, keep=3)
     output.console.print(f"{sum(run['scores'] for run in content)} scores in {path}")
     output.emit(content)
 

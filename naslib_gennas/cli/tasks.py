@@ -68,7 +68,7 @@ def show_task(
     if plot is not None:
         files.check_writable(plot)
         plots.plot_task(task, plot, seed=seed)
-    output.console.print(text, markup=False, end="")
+    output.console.print(text, markup=False, end="", soft_wrap=True)
     if plot is not None:
         errors.print(f"Targets drawn into {plot}")
     output.emit({"name": task.name, **yaml.safe_load(text)})

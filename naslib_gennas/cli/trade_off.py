@@ -71,7 +71,8 @@ def _print(console: Console, found: Any) -> None:
         rows.append((*values, *([rounded(one.truth, 2)] if truth is not None else []), one.arch))
     if chosen:
         print_columns(console, *rows)
-    of = f"{len(chosen)} of {len(front)} architectures" if len(chosen) < len(front) else f"{len(front)} architectures"
+    of = f"{len(front)} architecture{'s' * (len(front) != 1)}"
+    of = f"{len(chosen)} of {of}" if len(chosen) < len(front) else of
     console.print(f"Front: {of} that no other one dominates, after {found.evaluations} evaluations")
     measured = [str(one) for one in found.objectives if str(one) != one.name]
     if measured:
