@@ -26,6 +26,7 @@ COMMANDS = (
     "rank",
     "compare",
     "leaderboard",
+    "reproduce",
     "score",
     "search",
     "search-task",

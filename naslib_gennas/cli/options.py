@@ -213,7 +213,7 @@ def _scoring(
         what(
             "--initialise",
             metavar="HOW",
-            help="Weights: as is, default, kaiming, xavier, zero bias.",
+            help="Weights and biases: as is, default, kaiming, xavier, zero bias, kaiming weights, xavier weights.",
             show_default="as the profile says, mostly as is",
         ),
     ] = None,

@@ -9,8 +9,9 @@ from naslib_gennas.errors import InputError, suggest
 from naslib_gennas.randomness import isolated
 
 #: "as is" leaves the weights alone; "default" draws them as the modules do when they are made; "kaiming" and "xavier"
-#: draw the weights of all layers and zero their biases; "zero bias" only does the latter.
-WAYS = ("as is", "default", "kaiming", "xavier", "zero bias")
+#: draw the weights of all layers and zero their biases, "kaiming weights" and "xavier weights" leave the biases as they
+#: are; "zero bias" only zeroes them.
+WAYS = ("as is", "default", "kaiming", "xavier", "kaiming weights", "xavier weights", "zero bias")
 
 _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)
@@ -46,9 +47,9 @@ def _layer(layer: nn.Module, way: str) -> None:
     if way == "default" and "weight" in own:
         layer.reset_parameters()
         return
-    if "weight" in own and way == "kaiming":
+    if "weight" in own and way.startswith("kaiming"):
         nn.init.kaiming_normal_(own["weight"], mode="fan_out", nonlinearity="relu")
-    elif "weight" in own and way == "xavier":
+    elif "weight" in own and way.startswith("xavier"):
         nn.init.xavier_uniform_(own["weight"])
-    if own.get("bias") is not None:
+    if own.get("bias") is not None and not way.endswith("weights"):
         nn.init.zeros_(own["bias"])

@@ -16,7 +16,7 @@ FLOOR = 1e-5
 MANY_CLASSES = 100
 
 
-@proxy("epe_nas")
+@proxy("epe_nas", least_images=2)
 def epe_nas(network: StagedNetwork, inputs: torch.Tensor, seed: int, labels: Optional[torch.Tensor] = None) -> float:
     """Sum over classes of |sum of log(|c| + k)|, c the correlations between the input gradients of the class's images.
 

@@ -75,7 +75,11 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
         return _with_untrained(losses, network, inputs, seed)
 
     sequences = chosen.sequences or tasks.get(SEQUENCE_TASKS[0]).batch_size
-    return Proxy("gennas-plus", measure, chosen, chosen.images or 16, settings, ("cnn", "rnn"), sequences=sequences)
+    return Proxy(
+        *("gennas-plus", measure, chosen, chosen.images or 16, settings, ("cnn", "rnn")),
+        sequences=sequences,
+        least_images=2,
+    )
 
 
 def _with_untrained(losses: List[float], network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:

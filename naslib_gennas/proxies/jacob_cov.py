@@ -14,7 +14,7 @@ from naslib_gennas.proxies.registry import proxy
 FLOOR = 1e-5
 
 
-@proxy("jacob_cov", kinds=("cnn", "rnn"))
+@proxy("jacob_cov", kinds=("cnn", "rnn"), least_images=2)
 def jacob_cov(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     """-sum of log(e + k) + 1 / (e + k) over the eigenvalues e of the correlation matrix of the images' input gradients.
 

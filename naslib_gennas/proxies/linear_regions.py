@@ -17,7 +17,7 @@ LINES = 3
 POINTS = 1000
 
 
-@proxy("linear_regions", profile=Profile(name="thin", cells=1, channels=4, images=2, resolution=8))
+@proxy("linear_regions", profile=Profile(name="thin", cells=1, channels=4, images=2, resolution=8), least_images=2)
 def linear_regions(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     """The number of distinct activation patterns on three random lines through the input space, 1,000 points each.
 

@@ -12,6 +12,7 @@ from typing import Any, Callable, Iterator, List, Tuple, Union
 
 import torch
 
+from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.proxy import Proxy, Score
 from naslib_gennas.regression.batches import Batch
@@ -29,9 +30,26 @@ def measure(proxy: Proxy, network: StagedNetwork, batch: Batch, seed: int, devic
         batch: the input batch.
         seed: of everything that is drawn.
         device: where to measure.
+
+    Raises:
+        InputError: a batch of one image that a BatchNorm of the network cannot normalise.
     """
-    with conditions():
+    with conditions(), _one_value():
         return proxy.measure(network.to(device), batch.to(device), seed)
+
+
+@contextlib.contextmanager
+def _one_value() -> Iterator[None]:
+    """A BatchNorm that would have to normalise a single value is refused in words."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise InputError(
+            "a BatchNorm of the network sees a single value per channel: one image, and a map of one pixel; take two "
+            "images or more, or a higher resolution"
+        ) from None
 
 
 def measure_architecture(

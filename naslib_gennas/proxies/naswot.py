@@ -11,7 +11,7 @@ from naslib_gennas.proxies.activations import visit
 from naslib_gennas.proxies.registry import proxy
 
 
-@proxy("naswot")
+@proxy("naswot", least_images=2)
 def naswot(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     """log |det K|, K_ij the number of ReLU units that agree on images i and j (arXiv:2006.04647, equations 1 and 2)."""
     images = len(inputs)

@@ -13,7 +13,7 @@ from naslib_gennas.proxies.registry import WHOLE, proxy
 from naslib_gennas.randomness import generator
 
 
-@proxy("ntk_cond", profile=WHOLE.replace(name="ntk", images=16))
+@proxy("ntk_cond", profile=WHOLE.replace(name="ntk", images=16), least_images=2)
 def ntk_cond(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     """Minus the condition number of the neural tangent kernel on the batch (TE-NAS, arXiv:2102.11535, section 3).
 

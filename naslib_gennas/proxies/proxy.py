@@ -10,6 +10,7 @@ from typing import Any, Callable, List, Mapping, Optional, Tuple, Union
 
 import torch
 
+from naslib_gennas.errors import InputError
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.regression import batches
 from naslib_gennas.regression.batches import Batch
@@ -61,6 +62,7 @@ class Proxy:
             these are `least`; the shortest first, itself last, each going on where the one before it ended: trainings
             are kept in the folder. None: it cannot be cut short.
         sequences: sequences in the batch of a recurrent network; None: as many as images.
+        least_images: with fewer images its score says nothing, and it refuses them.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Proxy:
     inputs: str = "photos"
     rungs: Optional[Callable[[Path, float], List[Proxy]]] = None
     sequences: Optional[int] = None
+    least_images: int = 1
 
     def count(self, kind: str) -> int:
         """Images in the input batch for networks of a kind ("cnn"), or sequences ("rnn")."""
@@ -86,7 +89,15 @@ class Proxy:
             kind: "cnn" or "rnn".
             inputs: a name (see `batches.load`) or a batch; None: the proxy's own.
             shape: of one input; None: of an image of three channels at the profile's resolution.
+
+        Raises:
+            InputError: an unknown name, or fewer images than say anything.
         """
+        if kind == "cnn" and self.images < self.least_images:
+            raise InputError(
+                f"proxy '{self.name}' compares images: it takes at least {self.least_images}; profile "
+                f"'{self.profile.name}' has images: {self.images}"
+            )
         if isinstance(inputs, Batch):
             return inputs
         if kind == "rnn":

@@ -38,7 +38,12 @@ WHOLE = Profile(name="whole", images=64)
 
 
 def proxy(
-    name: str, kinds: Tuple[str, ...] = ("cnn",), profile: Profile = WHOLE, inputs: str = "photos", **settings: Any
+    name: str,
+    kinds: Tuple[str, ...] = ("cnn",),
+    profile: Profile = WHOLE,
+    inputs: str = "photos",
+    least_images: int = 1,
+    **settings: Any,
 ) -> Callable[[Measure], Measure]:
     """Register ``f(network, inputs, seed) -> float or Score`` (higher is better) as the proxy `name`.
 
@@ -49,6 +54,7 @@ def proxy(
         kinds: the kinds of search space that it can score.
         profile: the size of network and input batch that it is usually computed on.
         inputs: the input batch that it is usually computed on.
+        least_images: with fewer it says nothing: 2 where it compares images.
         settings: what else decides its scores; part of a score's identity.
     """
 
@@ -68,7 +74,9 @@ def proxy(
                 value = function(network, inputs, seed)
                 return value if isinstance(value, Score) else finite_score(float(value))
 
-            return Proxy(name, measure, chosen, chosen.images or 64, settings, kinds, inputs)
+            return Proxy(
+                *(name, measure, chosen, chosen.images or 64, settings, kinds, inputs), least_images=least_images
+            )
 
         _register(name, make, function)
         return function

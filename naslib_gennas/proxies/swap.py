@@ -22,7 +22,7 @@ WORD = 62
 CENTRE, SPREAD = 1500.0, 1e6
 
 
-@proxy("swap", profile=SWAP_PROFILE)
+@proxy("swap", profile=SWAP_PROFILE, least_images=2)
 def swap(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     """The number of distinct sample-wise activation patterns: a ReLU unit's pattern is its sign on every image of the
     batch (arXiv:2403.04161, section 3). The weights are N(0, 1), the batch has 16 images."""
@@ -32,7 +32,7 @@ def swap(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     return float(_distinct(torch.cat(found, 1)).shape[1])
 
 
-@proxy("swap_reg", profile=SWAP_PROFILE, centre=CENTRE, spread=SPREAD)
+@proxy("swap_reg", profile=SWAP_PROFILE, centre=CENTRE, spread=SPREAD, least_images=2)
 def swap_reg(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
     """`swap` times exp(-(P - centre)^2 / spread), P the parameters in thousands (arXiv:2403.04161, section 3)."""
     size = sum(parameter.numel() for parameter in network.parameters()) / 1e3

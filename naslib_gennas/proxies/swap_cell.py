@@ -22,7 +22,7 @@ CHANNELS = 3
 SMALL = WHOLE.replace(name="swap-cell", images=16, cells=1, channels=4)
 
 
-@proxy("swap-cell", profile=SMALL, draws=DRAWS, channels=CHANNELS)
+@proxy("swap-cell", profile=SMALL, draws=DRAWS, channels=CHANNELS, least_images=2)
 def swap_cell(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
     """The mean of `swap` over 16 draws of the weights, on one cell of three channels that reads the image itself.
 

@@ -16,7 +16,7 @@ from naslib_gennas.proxies.registry import WHOLE, proxy
 BATCHES = 2
 
 
-@proxy("zico", profile=WHOLE.replace(name="zico", images=64 * BATCHES))
+@proxy("zico", profile=WHOLE.replace(name="zico", images=64 * BATCHES), least_images=2)
 def zico(network: StagedNetwork, inputs: torch.Tensor, seed: int, labels: Optional[torch.Tensor] = None) -> float:
     """Sum over layers of the logarithm of the sum over weights of mean|g| / std(g), over batches (arXiv:2301.11300,
     section 3); the batch is halved to make two."""

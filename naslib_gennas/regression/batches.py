@@ -204,7 +204,7 @@ def _stamp(name: str, images: int) -> Stamp:
     """Name, time and size of the files behind a name: what is kept in memory is not that of a file that changed."""
     form, _, folder = name.partition(":")
     if form == "cifar" and Path(folder).is_dir():
-        found = _cifar_file(Path(folder))
+        found = cifar_file(Path(folder))
         paths = [found] if found is not None else _image_files(Path(folder), images)
     else:
         paths = [Path(name)] if name.endswith(".npy") else []
@@ -265,7 +265,7 @@ def _photo_statistics() -> np.ndarray:
 def _folder(folder: Path, images: int, resolution: int) -> torch.Tensor:
     if not folder.is_dir():
         raise InputError(f"input batch 'cifar:{folder}': no such folder; it takes CIFAR's python batches or images")
-    file = _cifar_file(folder)
+    file = cifar_file(folder)
     if file is not None:
         pixels = pickles.load(file, encoding="latin1")
         try:
@@ -280,7 +280,7 @@ def _folder(folder: Path, images: int, resolution: int) -> torch.Tensor:
     return _standardised(_stack(loaded, resolution), torch.tensor([CIFAR_MEAN, CIFAR_STD]))
 
 
-def _cifar_file(folder: Path) -> Optional[Path]:
+def cifar_file(folder: Path) -> Optional[Path]:
     """The python batch of CIFAR-10 or CIFAR-100 in a folder, if there is one."""
     inner = [folder, *(folder / name for name in ("cifar-10-batches-py", "cifar-100-python"))]
     found = (path / name for path in inner for name in ("data_batch_1", "train") if (path / name).is_file())

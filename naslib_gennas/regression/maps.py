@@ -20,6 +20,7 @@ from torch import nn
 from naslib_gennas.networks.calls import Inputs as Tensors
 from naslib_gennas.networks.calls import changed as change
 from naslib_gennas.networks.calls import each as each_tensor
+from naslib_gennas.networks.initialise import initialise
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.randomness import derive, generator, isolated
 from naslib_gennas.regression import checkpoint, tasks
@@ -119,6 +120,7 @@ def regress(
     )
     with isolated(derive(seed, "heads")):
         heads = Heads(channels, goals, weights)
+    initialise(heads, profile.initialise, derive(seed, "head weights"))
     if profile.norm_momentum:
         for module in (*network.modules(), *heads.modules()):
             if isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -25,7 +25,7 @@ _WHOLE = {
     "average": (1, 10**7),
     "cells": (1, 1000),
     "channels": (4, 65536),
-    "images": (2, 65536),
+    "images": (1, 65536),
     "layers": (1, 100),
     "sequences": (2, 65536),
     "sequence_steps": (1, 10**7),
@@ -61,8 +61,8 @@ class Profile:
         norm_momentum: of BatchNorm's running averages; None: the network's own (PyTorch's 0.1). Short trainings need
             averages that follow faster.
         dtype: of the network, its input and its targets.
-        initialise: how weights are drawn (see `networks.initialise`; tables 5 and 6 of arXiv:2108.01899); "as is": as
-            the search space does.
+        initialise: how the weights of networks and heads are drawn (see `networks.initialise`; table 6 of
+            arXiv:2108.01899); "as is": as the search space does, and heads as PyTorch does.
         width: factor on the widths of recurrent networks.
         layers: recurrent layers.
         sequences: sequences in the batch of a recurrent network; None: the task's batch size.
@@ -145,7 +145,9 @@ class Profile:
     def identity(self) -> Dict[str, Any]:
         """What of it decides a score: every field but its name, and the initialisation where it is not the space's."""
         usual = {"name": self.name, "initialise": "as is"}
-        return {key: value for key, value in self.plain().items() if key not in usual or value != usual[key]}
+        found = {key: value for key, value in self.plain().items() if key not in usual or value != usual[key]}
+        # Before, heads kept PyTorch's weights: scores of then are others.
+        return {**found, "heads": "too"} if "initialise" in found else found
 
     def replace(self, **changes: Any) -> Profile:
         """This profile with some fields changed, e.g. ``PAPER.replace(name="short", steps=50)``."""

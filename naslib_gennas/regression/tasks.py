@@ -281,7 +281,7 @@ def parse(text: str, name: str, where: str = "") -> ProxyTask:
     reader = _Reader(reading.from_yaml(text, where), where)
     kind = reader.choice("kind", ("cnn", "rnn"))
     common = ["kind", "batch_size", "noise", "optimizer"]
-    batch_size = reader.whole("batch_size", 2, 16)
+    batch_size = reader.whole("batch_size", 1 if kind == "cnn" else 2, 16)
     noise = reader.section("noise")
     noise.only(["distribution", "level"])
     given: Dict[str, Any] = {

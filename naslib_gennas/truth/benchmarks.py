@@ -69,23 +69,8 @@ def find(
             folder that is none, a table that cannot be read.
     """
     asked = [] if wanted is None else [spaces.get(space) for space in wanted]
-    found: Dict[str, Benchmark] = {}
-    for text in named:
-        name, equals, spec = text.partition("=")
-        if not equals or not name or not spec:
-            raise InputError(f"truth '{text}' is not SPACE=FILE or SPACE=FILE:COLUMN")
-        space = next((one for one in asked if one.name == name), None) or spaces.get(name)
-        if wanted is None or any(one.name == space.name for one in asked):
-            found[space.name] = _given(space, spec, found.get(space.name))
     candidates = asked or [spaces.get(name) for name in spaces.names()]
-    remarks: List[str] = []
-    for folder in folders:
-        for benchmark in _in_folder(Path(folder), [one for one in candidates if one.name not in found], remarks):
-            found.setdefault(benchmark.space.name, benchmark)
-    for space in candidates:
-        for name in installed(space):
-            if space.name not in found:
-                found[space.name] = _given(space, name, None)
+    found, remarks = available(candidates, folders, named, wanted is None)
     missing = [space.name for space in asked if space.name not in found]
     if missing:
         raise InputError(
@@ -98,6 +83,41 @@ def find(
     # Of spaces that were not asked for, tables may lie about.
     said = [remark for remark in remarks if wanted is None or not remark.endswith(_UNREAD)]
     return sorted(found.values(), key=lambda one: order.index(one.space.name)), said
+
+
+def available(
+    candidates: Sequence[SearchSpace[Any]],
+    folders: Sequence[Union[str, Path]] = (),
+    named: Sequence[str] = (),
+    others: bool = False,
+) -> Tuple[Dict[str, Benchmark], List[str]]:
+    """The benchmarks of those search spaces that have ground truth, by name, and a remark for each file that is none.
+
+    Args:
+        candidates: search spaces.
+        folders, named: as in `find`.
+        others: whether what is named for another search space counts, too.
+
+    Raises:
+        InputError: see `find`; not that there is none.
+    """
+    found: Dict[str, Benchmark] = {}
+    for text in named:
+        name, equals, spec = text.partition("=")
+        if not equals or not name or not spec:
+            raise InputError(f"truth '{text}' is not SPACE=FILE or SPACE=FILE:COLUMN")
+        space = next((one for one in candidates if one.name == name), None) or spaces.get(name)
+        if others or any(one.name == space.name for one in candidates):
+            found[space.name] = _given(space, spec, found.get(space.name))
+    remarks: List[str] = []
+    for folder in folders:
+        for benchmark in _in_folder(Path(folder), [one for one in candidates if one.name not in found], remarks):
+            found.setdefault(benchmark.space.name, benchmark)
+    for space in candidates:
+        for name in installed(space):
+            if space.name not in found:
+                found[space.name] = _given(space, name, None)
+    return found, remarks
 
 
 def performance(columns: Sequence[str]) -> List[str]:

@@ -1,0 +1,115 @@
+"""`gennas reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, List, Optional
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from typing_extensions import Annotated
+
+from naslib_gennas.cli import options
+from naslib_gennas.cli.options import OutFolder
+from naslib_gennas.cli.printing import print_columns, progress_bar, written
+from naslib_gennas.errors import EngineError
+
+
+def reproduce(
+    name: Annotated[
+        Optional[str],
+        typer.Argument(
+            metavar="[NAME]", help="table1 to table10, figure5, figure6 or figure8; without one: what each is."
+        ),
+    ] = None,
+    truth_folder: Annotated[
+        Optional[List[Path]],
+        options.what(
+            "--truth-folder",
+            metavar="DIR",
+            help="Folder of tables; the search space of each is detected. May be repeated.",
+        ),
+    ] = None,
+    truth: Annotated[
+        Optional[List[str]],
+        options.what(
+            "--truth",
+            metavar="SPACE=FILE",
+            help="A table for a search space, or one column of it: SPACE=FILE:COLUMN. May be repeated.",
+            show_default="installed tables",
+        ),
+    ] = None,
+    scale: Annotated[
+        str, options.how_much("--scale", metavar="SIZE", help="small: minutes on two cores; full: as published.")
+    ] = "small",
+    n: Annotated[
+        Optional[str],
+        options.how_much(
+            "--n",
+            metavar="N",
+            help="Architectures per search space: 60, or 60,nds-*=20 for some of them.",
+            show_default="those of the scale",
+        ),
+    ] = None,
+    *,
+    scoring: options.Scoring,
+    out: OutFolder = None,
+    output: options.Output,
+) -> None:
+    """Run a table or figure of the GenNAS paper again: our figures beside the published ones, as an HTML report.
+
+    Example: [bold]gennas reproduce table1 --truth-folder tables[/]
+    """
+    if name is None:
+        _list(output.console)
+        return
+    from naslib_gennas import files
+    from naslib_gennas.studies import reproduce as study
+    from naslib_gennas.studies import reproduction_report as report
+
+    folder = files.folder(out or files.new_folder(f"reproduce-{name}"))
+    with progress_bar(output.console, f"Running {name}") as advance:
+        try:
+            made = study.reproduce(
+                name,
+                scale,
+                folders=truth_folder or (),
+                truths=truth or (),
+                n=n,
+                progress=lambda what, done, total: advance(done, total, what),
+                **scoring,
+            )
+        except study.Interrupted as stopped:
+            report.write(stopped.result, folder)
+            output.emit(stopped.result.to_json())
+            raise KeyboardInterrupt(f"every score is in the store: the same command goes on. See {folder}.") from None
+    report.write(made, folder)
+    _print(output.console, made)
+    written(output.console, folder, "report.html", "result.json", "table.csv", "table.tex")
+    output.emit(made.to_json())
+    if made.failure:
+        raise EngineError(made.failure)
+
+
+def _list(console: Console) -> None:
+    from naslib_gennas.studies.reproduction import ENTRIES
+
+    heads = ("name", "small", "full", "what")
+    rows = [(one.name, one.small, one.full, one.title) for one in ENTRIES.values()]
+    print_columns(console, heads, *rows)
+
+
+def _print(console: Console, made: Any) -> None:
+    from naslib_gennas.studies import reproduction_report as report
+
+    rows = []
+    for cell in report.cells(made):
+        value, span, printed = report.text(cell)
+        if value:
+            name = report.NAMES.get(cell.measure, cell.measure)
+            rows.append((cell.line, cell.column, name, " ".join(filter(None, [value, span])), printed, str(cell.n)))
+    if rows:
+        print_columns(console, ("", "", "", "here", "published", "n"), *rows)
+    for line in [*report.summaries(made), *report.blanks(made), *report.notes(made)]:
+        console.print(escape(line))

@@ -1,0 +1,186 @@
+"""`gennas reproduce`: the paper's tables and figures, run again at a tiny size."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import math
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kills import kept, kill
+
+from naslib_gennas import proxies, spaces
+from naslib_gennas.errors import InputError
+from naslib_gennas.studies import ranking, reproduction_report, reproduction_searches
+from naslib_gennas.studies.reproduce import reproduce
+from naslib_gennas.studies.reproduction import ENTRIES
+from naslib_gennas.studies.reproduction_rows import PAPER
+
+TINY = {"cells": 1, "channels": 4, "images": 2, "resolution": 8, "target_size": 2, "steps": 2}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a table of ten NAS-Bench-101 architectures, without an ImageNet column."""
+    folder = tmp_path_factory.mktemp("tables")
+    space, rng = spaces.get("nasbench101"), np.random.default_rng(0)
+    archs = {space.key(arch): arch for arch in (space.sample(rng) for _ in range(20))}
+    with open(folder / "some.csv", "w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["arch", "cifar10_test_acc"])
+        for place, arch in enumerate(list(archs.values())[:10]):
+            rows.writerow([space.format(arch), 90 + (place * 7 % 10) / 10])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def here(tables: Path, tmp_path_factory: pytest.TempPathFactory):
+    """Runs an entry at a tiny size."""
+    store = tmp_path_factory.mktemp("store") / "scores.sqlite"
+    shared = {"folders": [tables], "n": "3", "profile": TINY, "workers": 1, "store": store}
+    return lambda name, **more: reproduce(name, **{**shared, **more})
+
+
+def gennas(*args: object, **more: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "naslib_gennas", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, **more)  # type: ignore[call-overload]
+
+
+def test_every_table_and_figure_is_listed_with_its_cost_at_both_scales() -> None:
+    names = [*(f"table{number}" for number in range(1, 11)), "figure5", "figure6", "figure8"]
+    assert list(ENTRIES) == names
+    printed = gennas("reproduce").stdout.splitlines()
+    for name, line in zip(names, printed[1:]):
+        entry = ENTRIES[name]
+        assert line.split()[0] == name and all(text in line for text in (entry.small, entry.full, entry.title))
+
+
+def test_table_1_has_its_36_cells_each_the_correlation_that_a_ranking_gives(here, tables, tmp_path) -> None:
+    made = here("table1")
+    signals = PAPER["signal_ablation_nasbench101_spearman"]
+    assert [one.row.published["spearman"] for one in made.measured] == [
+        value for stage in (1, 2, 3) for value in signals[f"stage{stage}"]
+    ]
+    cell = next(one for one in made.measured if (one.row.line, one.row.column) == ("stage 2", "dot-50"))
+    table = f"{tables / 'some.csv'}:cifar10_test_acc"
+    ranked = ranking.rank("nasbench101", "gennas-dot-50@2", 3, truth=table, profile=TINY, workers=1)
+    assert cell.figures["spearman"].value == ranked.spearman.value
+    assert {score for score, _ in cell.points} == {row.score for row in ranked.architectures}
+    folder = reproduction_report.write(made, tmp_path / "out")
+    with open(folder / "table.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 36 and all(row["published"] and row["n"] == "3" for row in rows)
+    report = (folder / "report.html").read_text()
+    assert "paper 0.81" in report and "dot-100" in report and "data:image/svg+xml" in report
+    assert r"\toprule" in (folder / "table.tex").read_text()
+    assert len(json.loads((folder / "result.json").read_text())["rows"]) == 36
+    assert {file.suffix for file in folder.glob("against-paper.*")} == {".png", ".svg", ".pdf"}
+
+
+def test_rows_without_ground_truth_say_what_to_install_and_fail_nothing_else(here, monkeypatch) -> None:
+    made = here("table6")
+    known = [one for one in made.measured if one.row.space == "nasbench101"]
+    blank = [one for one in made.measured if one.row.space.startswith("nds-")]
+    assert len(known) == 21 and all(one.figures and not one.problem for one in known)
+    assert len(blank) == 14 and all("gennas truth add nds FOLDER" in one.problem for one in blank)
+    assert not made.failure and any("nds-resnet" in line for line in reproduction_report.blanks(made))
+    scores = {one.row.column: [score for score, _ in one.points] for one in known if one.row.line.endswith("single")}
+    assert len({tuple(values) for values in scores.values()}) == len(scores)  # biases of the heads count, too
+
+
+def test_a_data_set_that_the_table_lacks_is_named(here) -> None:
+    made = here("table8")
+    absent = [one for one in made.measured if one.row.data_set == "imagenet"]
+    assert absent and all("no column for imagenet" in one.problem for one in absent)
+    assert all(one.figures for one in made.measured if one.row.data_set == "cifar10" and one.row.space == "nasbench101")
+    assert set(next(one for one in made.measured if one.figures).figures) == {
+        f"retrieval {percent}%" for percent in (5, 10, 20, 50)
+    }
+    econas = [one for one in made.measured if one.row.column == "econas"]
+    assert len(econas) == 3 and all("does not have it" in one.problem for one in econas)
+
+
+def test_seeds_of_table_5_score_one_sample(here) -> None:
+    runs = [one for one in here("table5").measured if one.figures]
+    assert len(runs) == 10
+    assert len({tuple(value for _, value in one.points) for one in runs}) == 1
+    assert len({one.points for one in runs}) == 10
+
+
+def test_figure_8_has_both_tasks_on_the_same_images_and_what_fewer_steps_give(here, tables) -> None:
+    profile = {**TINY, "steps": 4, "record_every": 2}
+    made = here("figure8", profile=profile)
+    columns = {line: set() for line in ("regression", "classification", "iterations, 16 images")}
+    for one in made.measured:
+        columns[one.row.line].add(one.row.column)
+    assert columns["regression"] == columns["classification"] and "1 image" in columns["regression"]
+    assert columns["iterations, 16 images"] == {"2 steps", "4 steps"}
+    shorter = proxies.get("gennas-combo", {**profile, "images": 16, "steps": 2})
+    known = next(one for one in made.measured if one.row.line == "regression" and one.row.column == "16 images")
+    after = next(one for one in made.measured if one.row.column == "2 steps")
+    table = f"{tables / 'some.csv'}:cifar10_test_acc"
+    ranked = ranking.rank("nasbench101", shorter, 3, truth=table, workers=1)
+    assert after.figures["spearman"].value == ranked.spearman.value and after.n == known.n == 3
+    drawn = [cell for cell in reproduction_report.cells(made) if cell.column == "1 image"]
+    assert {cell.runs for cell in drawn} == {2}  # the seeds of a place are one cell
+
+
+@pytest.mark.parametrize("name", ["table3", "figure6"])
+def test_searches_are_judged_by_what_the_table_has(name, here, monkeypatch) -> None:
+    monkeypatch.setitem(reproduction_searches.EVALUATIONS, "small", 4)
+    monkeypatch.setitem(reproduction_searches._AGEING, "small", {"population": 3, "tournament": 2})
+    entry = ENTRIES[name]
+    if name == "figure6":  # one seed
+        monkeypatch.setitem(ENTRIES, name, dataclasses.replace(entry, rows=entry.rows[:2]))
+    made = here(name, n="5")
+    if name == "figure6":
+        assert len(made.measured) == 2 and all(len(one.curve) == 4 and one.n == 5 for one in made.measured)
+        for one in made.measured:
+            values = [value for _, value in one.curve]
+            assert values == sorted(values) and one.figures["rho on the labels"].value == values[-1]
+        return
+    optimal = next(one for one in made.measured if one.row.column == "optimal" and one.figures)
+    assert optimal.figures["found"].value == 90.9 and optimal.row.published == {"found": 94.32}
+    searched = [one for one in made.measured if one.row.space == "nasbench101" and one.row.column == "search-N"]
+    assert len(searched) == 2 and all(one.figures or "has none of the" in one.problem for one in searched)
+
+
+def test_costs_are_measured_in_a_process_of_their_own(tmp_path, monkeypatch) -> None:
+    entry = ENTRIES["table10"]
+    row = next(row for row in entry.rows if row.space == "nasbench201" and row.column == "batch 16")
+    monkeypatch.setitem(ENTRIES, "table10", dataclasses.replace(entry, rows=(row,)))
+    made = reproduce("table10", profile=TINY, store=tmp_path / "scores.sqlite")
+    figures = made.measured[0].figures
+    assert 0 < figures["seconds an iteration"].value < 10 and figures["peak memory (MB)"].value >= 0
+    assert row.published == {"seconds an iteration": 0.02}
+
+
+def test_a_killed_reproduction_goes_on(here, tmp_path) -> None:
+    store, draw = tmp_path / "scores.sqlite", random.Random(1)
+    held = kill(lambda: here("table5", n="5", store=store), store, draw)
+    assert held
+    resumed, whole = here("table5", n="5", store=store), here("table5", n="5", store=tmp_path / "other.sqlite")
+    after = kept(store)
+    assert len(held) < len(after) == 50 and all(after[key] == row for key, row in held.items())
+    assert [one.points for one in resumed.measured] == [one.points for one in whole.measured]
+
+
+def test_mistakes_are_a_line(here, tables) -> None:
+    for more, message in (
+        ({"name": "table11"}, "unknown table or figure 'table11'; did you mean 'table1"),
+        ({"name": "table1", "scale": "medium"}, "unknown scale 'medium'"),
+        ({"name": "table1", "n": "none"}, "n is 'none'"),
+        ({"name": "table6", "initialise": "kaiming"}, "takes no initialisation"),
+        ({"name": "table1", "folders": ["nowhere"]}, "truth folder 'nowhere': no such folder"),
+    ):
+        with pytest.raises(InputError, match=message):
+            here(**more)
+    nothing = here("table1", folders=[])
+    assert "no ground truth for nasbench101" in nothing.failure
+    assert math.isnan(nothing.measured[0].seconds)
