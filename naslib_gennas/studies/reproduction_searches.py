@@ -6,6 +6,8 @@ import math
 from dataclasses import replace
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple, Union
 
+import torch
+
 from naslib_gennas import proxies, spaces
 from naslib_gennas.errors import EngineError, InputError
 from naslib_gennas.regression import profiles
@@ -13,6 +15,7 @@ from naslib_gennas.studies import constraints, drawing, published, search, task_
 from naslib_gennas.studies.course import Course
 from naslib_gennas.studies.reproduction import Row
 from naslib_gennas.studies.reproduction_runs import Measured, Run, sample
+from naslib_gennas.studies.variation import TRUTH
 from naslib_gennas.truth.metrics import Estimate
 from naslib_gennas.truth.table import Truth
 
@@ -49,14 +52,21 @@ def _job(row: Row) -> Tuple[str, str, int]:
 
 
 def _course(run: Run, row: Row, truth: Optional[Truth], before: int, total: int) -> Course:
-    """A search by a row's proxy; its journal is in the store, so that it goes on where it was stopped."""
+    """A search by a row's proxy; its journal is in the store, so that it goes on where it was stopped.
+
+    Children are made as the paper makes them. Where the table has a part of the space, that part is searched.
+    """
     scorer = run.scorer(row)
+    children = "paper" if scorer.space.paper_children else None
+    among = TRUTH if truth is not None and truth.texts and not truth.complete else None
     label = f"{row.column}, {row.line}, seed {scorer.seed}"
     done = search.search(
         scorer,
         evaluations=EVALUATIONS[run.scale],
         truth=truth,
         finalists=0 if run.scale == "small" else None,
+        children=children,
+        among=among,
         progress=lambda method, step, best, count: run.progress(label, before + count, total),
         **_AGEING[run.scale],
     )
@@ -106,9 +116,10 @@ def _sized(row: Row, arch: str) -> Dict[str, Any]:
     space = spaces.get(row.space, cells=CELLS)
     parsed = space.parse(arch)
     bounds = [constraints.parse(bound, resolution=RESOLUTION) for bound in BOUNDS]
-    space = spaces.get(row.space, cells=CELLS, channels=constraints.fit_width(space, parsed, bounds))
-    network = published.network(space, parsed, classes=1000, resolution=RESOLUTION)
-    cost = published.cost(space, network, RESOLUTION)
+    space = spaces.get(row.space, cells=CELLS, channels=constraints.fit_width(space, parsed, bounds, most=128))
+    with torch.device("meta"):  # counted and drawn, not computed
+        network = published.network(space, parsed, classes=1000, resolution=RESOLUTION)
+        cost = published.cost(space, network, RESOLUTION)
     figures = {"params (M)": _exactly(cost.params / 1e6)}
     if cost.flops is not None:
         figures["multiply-additions (M)"] = _exactly(cost.flops / 1e6)
