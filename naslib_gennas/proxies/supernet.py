@@ -93,7 +93,7 @@ def _train(supernet: Supernet, space: str, profile: Profile, inputs: torch.Tenso
     labels = torch.randint(CLASSES, (len(inputs),), generator=generator(seed, "labels")).to(inputs.device)
     rate = profile.learning_rate or RATE
     optimizer = torch.optim.SGD(supernet.parameters(), rate, MOMENTUM, weight_decay=DECAY)
-    for step, rows in enumerate(_batches(len(inputs), min(BATCH, len(inputs)), profile.steps, rng)):
+    for step, rows in enumerate(batches_of(len(inputs), min(BATCH, len(inputs)), profile.steps, rng)):
         progress = (1 + math.cos(math.pi * step / profile.steps)) / 2
         optimizer.param_groups[0]["lr"] = LAST_RATE + (rate - LAST_RATE) * progress
         arch = found.sample(rng)
@@ -109,7 +109,7 @@ def _train(supernet: Supernet, space: str, profile: Profile, inputs: torch.Tenso
     return {"before": before, "after": {name: value.cpu().clone() for name, value in supernet.state_dict().items()}}
 
 
-def _batches(images: int, size: int, steps: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def batches_of(images: int, size: int, steps: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """`steps` batches of rows: every image once in an epoch, in a new order each time."""
     order: List[int] = []
     for _ in range(steps):
