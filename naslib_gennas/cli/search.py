@@ -81,6 +81,12 @@ def search(
     ] = None,
     nu: options.Nu = None,
     estimator: options.Estimator = None,
+    price: Annotated[
+        Optional[str],
+        options.what(
+            "--price", metavar="RESOURCE:WEIGHT", help="NASI's price of params or flops: params:2.", show_default="none"
+        ),
+    ] = None,
     repeats: Annotated[
         Optional[int],
         options.how_much(
@@ -120,11 +126,19 @@ def search(
     from naslib_gennas.studies import constraints, methods, objectives, search
     from naslib_gennas.studies.budget import USUAL_EVALUATIONS, seconds
 
-    mine: Dict[str, Any] = {"tournament": tournament, "nu": nu, "estimator": estimator, "repeats": repeats}
+    mine: Dict[str, Any] = {
+        "tournament": tournament,
+        "nu": nu,
+        "estimator": estimator,
+        "price": price,
+        "repeats": repeats,
+    }
     mine.update(children=children, among=among)
     own = {"population": population, **mine}
     chosen = methods.get(method, **{name: value for name, value in own.items() if value is not None})
-    other = method if method != "evolution" else None
+    other = method if method not in ("evolution", "nasi") else None
+    if method == "nasi":  # at several prices
+        mine.pop("nu")
     several = trade_off.wanted(objective or (), method=other, finalists=finalists, **mine)
     aims = [objectives.parse(name, resolution, device=scoring["device"]) for name in objective or ()]
     sizes = {"cells": cells, "channels": channels}
@@ -141,6 +155,9 @@ def search(
         "out": out or files.new_folder(f"search-{space}"),
         **scoring,
     }
+    if several and method == "nasi":
+        trade_off.run_nasi(found_space, aims, output, {**limits, **({"nu": nu} if nu else {}), "control": control})
+        return
     if several:
         more = {} if population is None else {"population": population}
         trade_off.run(found_space, aims, output, total, {**limits, **more, "control": bool(control)})

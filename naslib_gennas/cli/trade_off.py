@@ -27,9 +27,7 @@ def wanted(objective: Sequence[str], **others: Any) -> bool:
         return False
     said = [f"--{name}" for name, value in others.items() if value]
     if said:
-        raise InputError(
-            f"several objectives are searched by NSGA-II, which has no use for {', '.join(said)}; leave it out"
-        )
+        raise InputError(f"a search by several objectives has no use for {', '.join(said)}; leave it out")
     return True
 
 
@@ -52,6 +50,24 @@ def run(
             advance(done, total, "random search" if method == pareto.RANDOM else f"generation {evaluation.generation}")
 
         found = pareto.trade_off(space, objectives, progress=show, **options)
+    _print(output.console, found)
+    output.emit(found.to_json())
+
+
+def run_nasi(space: Any, objectives: Sequence[Any], output: Output, options: Mapping[str, Any]) -> None:
+    """The same by NASI at several prices of a resource.
+
+    Args:
+        options: of `nasi_front.trade_off`.
+    """
+    from naslib_gennas.studies import nasi_front
+
+    with resumable(output), progress_bar(output.console, f"NASI on {space.name}") as advance:
+
+        def show(price: float, done: int, total: int) -> None:
+            advance(done, total or None, f"price {price:g}")
+
+        found = nasi_front.trade_off(space, objectives, progress=show, **options)
     _print(output.console, found)
     output.emit(found.to_json())
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from naslib_gennas.networks import cells, nasbench201
+from naslib_gennas.networks import cells, cost, nasbench201
 from naslib_gennas.networks.cells import CellPlan, FactorizedReduce, Genotype, conv_bn
 from naslib_gennas.networks.darts import OPERATIONS, reductions
 from naslib_gennas.networks.nasbench201 import NasBench201Network
@@ -100,6 +100,40 @@ class Supernet(nn.Module, ABC):
     def edges(self, kind: str) -> Sequence[Tuple[int, int]]:
         """The edges of a kind of cell."""
         return next(cell.edges for cell in self.cells() if cell.kind == kind)
+
+
+def shares(supernet: Supernet, what: str, images: torch.Tensor) -> Dict[str, torch.Tensor]:
+    """What each operation costs, as a share of what the most expensive architecture's operations do.
+
+    Args:
+        supernet: it is left in training mode.
+        what: "params" or "flops" (multiply-adds).
+        images: two or more, at the resolution that counts.
+
+    Returns:
+        By kind of cell: (edges, operations).
+    """
+    every = {kind: [dict.fromkeys(supernet.operations, 1.0) for _ in supernet.edges(kind)] for kind in supernet.kinds}
+    found = {kind: torch.zeros(len(edges), len(supernet.operations)) for kind, edges in every.items()}
+    met: Dict[nn.Module, torch.Tensor] = {}
+    operations = [operation for cell in supernet.cells() for bank in cell.banks for operation in bank.values()]
+    handles = [one.register_forward_pre_hook(lambda own, given: met.setdefault(own, given[0])) for one in operations]
+    try:
+        with torch.no_grad():
+            supernet.train().logits(images, every)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for cell in supernet.cells():
+        for edge, bank in enumerate(cell.banks):
+            for name, operation in bank.items():
+                counted = (
+                    cost.parameters(operation) if what == "params" else cost.multiply_adds(operation, met[operation])
+                )
+                found[cell.kind][edge, supernet.operations.index(name)] += counted
+    supernet.train()
+    most = sum(float(table.max(1).values.sum()) for table in found.values())
+    return {kind: table / most for kind, table in found.items()}
 
 
 # -------------------------------------------------------------------------------------------------------- NAS-Bench-201

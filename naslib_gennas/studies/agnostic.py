@@ -148,7 +148,7 @@ def check(
                 scorer = first.at(inputs=images, seed=first.seed + 1 if changed == "weights" else None)
                 classes = batches.classes(images, len(scorer.batch)) if labels == "classes" else None
                 draws = first.seed + 1 if changed == "draws" else first.seed
-                one = nasi.Ascent(ascent.nu, ascent.estimator, classes, draws)
+                one = nasi.Ascent(ascent.nu, ascent.estimator, labels=classes, draws=draws)
                 about = {"method": "nasi", "nu": nu, "estimator": estimator, "labels": classes, "draws": draws}
                 journal = Journal(store, "search", scorer, about)
                 name = f"{images}, {labels} labels{f', other {changed}' if changed in CHANCE else ''}"

@@ -77,7 +77,7 @@ def _run(
     method: Method, scorer: Scorer, limits: Mapping[str, Any], journal: Journal, show: Steps
 ) -> Union[nasi.Searched, te_nas.Searched]:
     if method.name == "nasi":
-        ascent = nasi.Ascent(method.settings["nu"], method.settings["estimator"])
+        ascent = nasi.Ascent(*(method.settings[name] for name in ("nu", "estimator", "price")))
         steps, budget = limits["evaluations"], limits["budget"]
         return nasi.run(scorer, ascent, steps, journal, budget, lambda done, total, draw: show(done, total, draw.value))
     return te_nas.run(

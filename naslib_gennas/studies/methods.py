@@ -53,7 +53,7 @@ METHODS: Mapping[str, Method] = {
         Method(
             "nasi",
             "ascent on the expected trace norm of a supernet (arXiv:2109.00817)",
-            {"nu": "adaptive", "estimator": "likelihood"},
+            {"nu": "adaptive", "estimator": "likelihood", "price": None},
             refuses=_ALONE,
         ),
         Method(

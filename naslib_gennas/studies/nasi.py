@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from naslib_gennas.errors import InputError
-from naslib_gennas.networks.supernet import Choice
+from naslib_gennas.networks.supernet import Choice, shares
 from naslib_gennas.proxies import supernet as supernets
 from naslib_gennas.proxies.measure import conditions
 from naslib_gennas.proxies.nasi import limit_of, objective, trace_norm
@@ -44,6 +44,8 @@ ESTIMATORS = ("likelihood", "gumbel-softmax")
 #: How many times the mean trace norm the limit is, where it is not given: at the mean itself the search shuns most
 #: architectures that train well (docs/notebook/compare.md).
 ROOM = 2.0
+#: What a price may be put on.
+RESOURCES = ("params", "flops")
 #: How many architectures drawn at the start set nu where it is fixed and not given.
 FIRST = 50
 # An objective is compared with those of the last so many draws; with fewer than the least, nothing moves.
@@ -110,6 +112,7 @@ def search(
     steps: Optional[int] = None,
     nu: Union[str, float] = ADAPTIVE,
     estimator: str = ESTIMATORS[0],
+    price: Optional[str] = None,
     progress: Progress = lambda done, total, draw: None,
     **scoring: Any,
 ) -> Searched:
@@ -121,6 +124,9 @@ def search(
         nu: the limit on the trace norm: "adaptive" (twice the mean of all drawn so far: NASI-ADA), "fixed" (twice the
             mean of fifty drawn before the ascent) or a number (both NASI-FIX).
         estimator: of the gradient: "likelihood", or the paper's "gumbel-softmax".
+        price: a resource and its weight, such as "params:2" or "flops:0.5": the expected share of what the most
+            expensive architecture has is worth so many standard deviations of the objective, as in SNAS
+            (arXiv:1812.09926, section 2.3). It goes with "likelihood".
         progress: called after each step.
         scoring: `inputs` ("noise" is the paper's data-agnostic setting, and usual), `seed` (of the supernet, the random
             labels, new ones each step, and the draws), `profile` (size of the supernet and of the batch), `device`.
@@ -129,7 +135,7 @@ def search(
         InputError: a space without a supernet, or a limit that is none.
         Interrupted: Ctrl-C or SIGTERM.
     """
-    return run(scorer(space, **scoring), Ascent(nu, estimator), steps, None, None, progress)
+    return run(scorer(space, **scoring), Ascent(nu, estimator, price), steps, None, None, progress)
 
 
 def scorer(space: Union[str, SearchSpace[Any], Scorer], **scoring: Any) -> Scorer:
@@ -145,12 +151,14 @@ class Ascent:
     Attributes:
         nu: the limit on the trace norm (see `search`).
         estimator: of the gradient.
+        price: of a resource (see `search`).
         labels: the class of each image; None: random ones, new at every step.
         draws: the seed of the draws and of random labels, where it is not that of the supernet's weights.
     """
 
     nu: Union[str, float] = ADAPTIVE
     estimator: str = ESTIMATORS[0]
+    price: Optional[str] = None
     labels: Optional[Tuple[int, ...]] = None
     draws: Optional[int] = None
 
@@ -159,6 +167,22 @@ class Ascent:
             raise InputError(f"nu is '{self.nu}'; it takes adaptive, fixed, or a number above 0")
         if self.estimator not in ESTIMATORS:
             raise InputError(f"estimator is '{self.estimator}'; it takes {' or '.join(ESTIMATORS)}")
+        if self.weight and self.estimator != ESTIMATORS[0]:
+            raise InputError(f"a price goes with estimator {ESTIMATORS[0]}; leave estimator out")
+
+    @property
+    def weight(self) -> Optional[Tuple[str, float]]:
+        """The resource that has a price, and its weight."""
+        if self.price is None:
+            return None
+        resource, _, text = str(self.price).partition(":")
+        try:
+            weight = float(text)
+        except ValueError:
+            weight = -1.0
+        if resource not in RESOURCES or not 0 <= weight < math.inf:
+            raise InputError(f"price is '{self.price}'; it takes params or flops and a weight, as in params:2")
+        return resource, weight
 
     @property
     def limit(self) -> Optional[float]:
@@ -209,6 +233,8 @@ def run(
         norms = TraceNorms(scorer)
         distribution = Distribution(norms.supernet)
         optimiser = torch.optim.Adam(list(distribution.logits.values()), RATE, maximize=True)
+        resource, weight = ascent.weight or ("", 0.0)
+        costs = shares(norms.supernet, resource, norms.batch[:2]) if weight else {}
         seed = scorer.seed if ascent.draws is None else ascent.draws
         noise, drawn_labels = generator(seed, "gumbel"), generator(seed, "labels")
         draws: List[Draw] = []
@@ -221,6 +247,7 @@ def run(
                 "space": space,
                 "nu": ascent.nu if fixed is None else fixed,
                 "estimator": ascent.estimator,
+                "price": ascent.price,
                 "inputs": scorer.batch.name,
                 "seed": scorer.seed,
                 "steps": len(draws),
@@ -247,7 +274,8 @@ def run(
             trace = float(norms.of(choice, now).detach()) if known is None else known["trace"]
             limit = limit_with(trace)
             draws.append(Draw(trace, limit, float(objective(torch.tensor(trace), limit))))
-            (_advantage(draws) * logarithm).backward()
+            gain = _advantage(draws) * logarithm
+            (gain - weight * distribution.expected(costs) if weight else gain).backward()
             return {"trace": trace}
 
         def by_relaxation(known: Optional[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -82,7 +82,7 @@ def search(
         out: a folder for result.json, history.csv and search.png (.svg, .pdf); None: nothing is written.
         progress: called after each step.
         scoring: `proxy`, `inputs`, `profile`, `seed`, `workers`, ...: see `Scorer.of`; and the method's own settings:
-            `population`, `tournament`, `nu`, `estimator`, `repeats`; `children` and `among` (see `variation`).
+            `population`, `tournament`, `nu`, `estimator`, `price`, `repeats`; `children` and `among` (see `variation`).
 
     Raises:
         InputError: an unknown name, an impossible constraint, an empty budget, a folder of another search, or
