@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+import cloudpickle
 import numpy as np
 import torch
 from scipy import stats
@@ -182,7 +183,8 @@ class LightZeroCostEvaluator(ZeroCostPredictorEvaluator):
             with settled():
                 found = [query(spec) for spec in specs]
         else:
-            waiting = [self.executor.submit(_queried, query, spec) for spec in specs]
+            pickled = cloudpickle.dumps(query)
+            waiting = [self.executor.submit(_queried, pickled, spec) for spec in specs]
             found = [future.result() for future in waiting]
         figures = agreement(accuracies, [score for score, _ in found])
         figures["query_time"] = sum(seconds for _, seconds in found) / max(1, len(specs))
@@ -217,13 +219,13 @@ class _Query:
         # Measures that draw numbers must draw the same ones in whatever order and process the architectures come.
         with isolated(derive(self.seed, str(spec))):
             if self.predictor.method_type in TASKS:  # ours need the architecture alone
-                graph = self.space.light_graph(spec)
+                score = float(self.predictor.query(self.space.light_graph(spec), dataloader=self.loader))
             else:
                 graph = self.space.graph(spec)
                 graph.parse()
-            score = float(self.predictor.query(graph, dataloader=self.loader))
-        del graph
-        gc.collect()  # NASLib's graphs are full of cycles, and Python would let many of them pile up
+                score = float(self.predictor.query(graph, dataloader=self.loader))
+                del graph
+                gc.collect()  # NASLib's graphs are full of cycles, and Python would let many of them pile up
         return max(-1e9, min(1e9, score)), clock() - started
 
 
@@ -253,12 +255,20 @@ def _settle_worker() -> contextlib.AbstractContextManager[None]:
     return block  # kept as long as the worker lives
 
 
-def _queried(query: _Query, spec: Spec) -> Tuple[float, float]:
+def _queried(pickled: bytes, spec: Spec) -> Tuple[float, float]:
     """What a worker process does."""
-    if query.settings is not None:
-        register(**query.settings)
+    query = _unpacked(pickled)
     _settle_worker()
     return query(spec)
+
+
+@functools.lru_cache(maxsize=1)
+def _unpacked(pickled: bytes) -> _Query:
+    """The query, made once for all architectures: making the search space takes longer than most measures."""
+    query: _Query = cloudpickle.loads(pickled)
+    if query.settings is not None:
+        register(**query.settings)
+    return query
 
 
 class ZeroCostOfLists(Predictor):

@@ -118,7 +118,7 @@ class GraphScorer:
         self.settings = Settings() if settings is None else settings
         self.store = Store()
         self._spaces: Dict[str, NaslibSpace] = {}
-        self._scorers: Dict[Tuple[str, str, str], Scorer] = {}
+        self._scorers: Dict[Tuple[str, str, str, int], Scorer] = {}
 
     @property
     def scored(self) -> int:
@@ -166,10 +166,10 @@ class GraphScorer:
         device: Union[str, torch.device] = "cpu",
     ) -> Score:
         """The score of an architecture of a NASLib space."""
-        scorer = self.scorer(space, task, device)
 
         def one(seed: int) -> Score:
-            record = scorer.at(seed=seed).one(spec)
+            scorer = self.scorer(space, task, device, seed)
+            record = scorer.one(spec)
             if record.status == "failed":
                 raise InputError(f"{space.name}: {spec} could not be scored by {scorer.proxy.name}: {record.reason}")
             return Score(record.score, record.status, record.reason, record.details)
@@ -177,18 +177,26 @@ class GraphScorer:
         return self._mean(one)
 
     def scorer(
-        self, space: NaslibSpace, task: Union[str, ProxyTask, Proxy], device: Union[str, torch.device] = "cpu"
+        self,
+        space: NaslibSpace,
+        task: Union[str, ProxyTask, Proxy],
+        device: Union[str, torch.device] = "cpu",
+        seed: Optional[int] = None,
     ) -> Scorer:
-        """The scorer of a NASLib space by a task or proxy, under the first seed."""
+        """The scorer of a NASLib space by a task or proxy under a seed (None: the first), always the same one.
+
+        Each scorer that is made has a copy of the space to score with, and that is two graphs of NASLib.
+        """
         proxy, settings = self._proxy(task, space.kind), self.settings
+        seed = settings.seed if seed is None else seed
         name = json.dumps([space.name, space.options], default=str, sort_keys=True)
-        about = (name, json.dumps([proxy.name, proxy.settings], default=str, sort_keys=True), str(device))
+        about = (name, json.dumps([proxy.name, proxy.settings], default=str, sort_keys=True), str(device), seed)
         if about not in self._scorers:
             self._scorers[about] = Scorer.of(
                 space,
                 proxy,
                 inputs=settings.inputs,
-                seed=settings.seed,
+                seed=seed,
                 device=str(device),
                 workers=1,
                 store=self.store,
