@@ -191,7 +191,8 @@ def read_truth(text: str, space: NaslibSpace, dataset: str = "") -> Dict[Spec, f
     """The accuracies of a table by NASLib's hash of their architecture.
 
     Args:
-        text: the table, as ``--truth`` of the command line names it.
+        text: the table, as ``--truth`` of the command line names it. What it is, and which of its values are taken
+            for better, is printed.
         space: the search space.
         dataset: what the accuracies are taken for; empty: whatever they are.
 
@@ -211,6 +212,7 @@ def read_truth(text: str, space: NaslibSpace, dataset: str = "") -> Dict[Spec, f
             f"truth '{text}': its column {table.column} is of {measured}, the config says dataset: {dataset}; set the "
             "one that is meant, or name another column (truth: FILE:COLUMN)"
         )
+    print(f"truth: {table.name} ({table.direction})", *table.remarks, sep="\n")
     return {space.row.from_native(own.parse(arch)): table.better(value) for arch, value in table.texts.items()}
 
 
