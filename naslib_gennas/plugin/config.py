@@ -27,7 +27,7 @@ GENNAS_KEYS = {
 
 
 #: Keys of ours that single runners read for themselves.
-OTHER_KEYS = ("gennas_task", "gennas_search_seconds", "gennas_finalists", "gennas_workers")
+OTHER_KEYS = ("gennas_task", "gennas_search_seconds", "gennas_finalists", "gennas_workers", "gennas_warm_start")
 KEYS = (*GENNAS_KEYS, *OTHER_KEYS)
 
 

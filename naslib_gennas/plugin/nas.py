@@ -14,10 +14,11 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import benchmark as benchmarks
-from naslib_gennas.plugin import compat, config, upstream
+from naslib_gennas.plugin import compat, config, upstream, warm_start
 from naslib_gennas.plugin.benchmark import Benchmark
 from naslib_gennas.plugin.graph_space import NaslibSpace
-from naslib_gennas.plugin.measure import register
+from naslib_gennas.plugin.measure import current, register
+from naslib_gennas.plugin.notations import Spec
 from naslib_gennas.plugin.scoring import TASKS
 
 OURS = "gennas_re"
@@ -39,7 +40,6 @@ DEFAULTS: Mapping[str, Any] = {
         "checkpoint_freq": 10,
         "population_size": 50,
         "sample_size": 10,
-        "gennas_task": "gennas_combo",
         "fidelity": -1,
         "predictor_type": "xgb",
         "num_init": 10,
@@ -103,6 +103,7 @@ def run(argv: Sequence[str]) -> Dict[str, Any]:
         )
     register(**{key: value for key, value in ours.items() if not (key == "steps" and not value)})
     config.check_measures(settings, compat.measures().registry)
+    warm_start.check(settings)
     return search(settings, _benchmark(settings, ours.get("network", "native")), ours.get("inputs", "photos"))
 
 
@@ -115,6 +116,9 @@ def search(settings: Any, benchmark: Benchmark, inputs: str = "photos") -> Dict[
     with config.logging_to(folder / "log.log"), benchmarks.loaders_of_ours(inputs), upstream.mended():
         utils.set_seed(settings.seed)
         optimizer = make(settings.optimizer, settings)
+        begin = warm_start.best(benchmark, settings, current())
+        if begin:
+            warm_start.begin_with(benchmark, begin)
         try:
             optimizer.adapt_search_space(benchmark.graph, dataset_api=benchmark.dataset_api)
         except AssertionError as error:
@@ -140,8 +144,19 @@ def search(settings: Any, benchmark: Benchmark, inputs: str = "photos") -> Dict[
             found[name] = float(value) if value is not None and math.isfinite(value) else None
         logger.info("found: %s", found)
     (folder / "architecture.json").write_text(json.dumps(found, indent=2), encoding="utf-8")
+    _exportable(folder, benchmark.space, benchmark.space.of(graph), found)
     print(json.dumps(found))
     return found
+
+
+def _exportable(folder: Path, space: NaslibSpace, spec: Spec, found: Mapping[str, Any]) -> None:
+    """Write what was found as `gennas search` does, for `gennas export`, where we have these architectures."""
+    if space.row.to_native is None:
+        return
+    own = space.own_space()
+    best = {"arch": own.format(own.parse(space.row.to_native(spec))), "score": found.get("score")}
+    (folder / "result.json").write_text(json.dumps({"space": own.name, "best": best}, indent=2), encoding="utf-8")
+    logger.info("gennas export %s %s --to model.py writes its network", own.name, folder)
 
 
 def _trainer(optimizer: Any, settings: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence
 
 from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import benchmark as benchmarks
-from naslib_gennas.plugin import compat, config, measure, nas, predictors, upstream
+from naslib_gennas.plugin import compat, config, measure, nas, predictors, upstream, warm_start
 from naslib_gennas.plugin.graph_space import NaslibSpace
 from naslib_gennas.plugin.scoring import FEW_SHOT, TASKS, GraphScorer, finite
 
@@ -125,6 +125,9 @@ def _reading(theirs: Callable[..., Any], tables: List[NaslibSpace], stack: conte
             measure.register(**config.settings_of(found))
         if found.get("truth"):
             tables.append(_answer(found, stack))
+        elif warm_start.check(found):
+            space = NaslibSpace(benchmarks.prototype(found.search_space, found.dataset))
+            _begin(found, benchmarks.Benchmark(space, space.fresh(), space.api), stack)
         return found
 
     return get_config_from_args
@@ -136,7 +139,17 @@ def _answer(settings: Any, stack: contextlib.ExitStack) -> NaslibSpace:
     cls, table = type(space.fresh()), benchmarks.read_truth(settings.truth, space, settings.dataset)
     for name, method in benchmarks.answers(space, cls, table).items():
         _put(stack, cls, name, method)
+    _begin(settings, benchmarks.Benchmark(space, space.fresh(), space.api, list(table)), stack)
     return space
+
+
+def _begin(settings: Any, benchmark: benchmarks.Benchmark, stack: contextlib.ExitStack) -> None:
+    """Let the optimizer begin with the best architectures by our score, where the config says so."""
+    specs = warm_start.best(benchmark, settings, measure.current())
+    if specs:
+        cls = type(benchmark.graph)
+        method = warm_start.sampling(cls.sample_random_architecture, benchmark, specs)
+        _put(stack, cls, "sample_random_architecture", method)
 
 
 def _api_or_line(theirs: Callable[..., Any], tables: List[NaslibSpace]) -> Callable[..., Any]:
