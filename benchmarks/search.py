@@ -67,7 +67,7 @@ def main() -> None:
     for seed in range(options.seeds):
         found = search.search(
             space,
-            options.proxy,
+            proxy=options.proxy,
             evaluations=options.evaluations,
             finalists=options.finalists,
             control=not options.no_control,

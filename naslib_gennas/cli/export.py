@@ -9,7 +9,7 @@ import typer
 from typing_extensions import Annotated
 
 from naslib_gennas.cli import options
-from naslib_gennas.cli.options import SpaceName
+from naslib_gennas.cli.options import Cells, Channels, Resolution, SpaceName, sized
 
 
 def export(
@@ -34,15 +34,9 @@ def export(
         Optional[int],
         options.what("--classes", metavar="N", help="Number of classes.", show_default="as in the benchmark"),
     ] = None,
-    resolution: Annotated[
-        Optional[int],
-        options.what(
-            "--resolution",
-            metavar="PIXELS",
-            help="Height and width of the images. Some spaces have another network for ImageNet than for CIFAR.",
-            show_default="as in the benchmark",
-        ),
-    ] = None,
+    resolution: Resolution = None,
+    cells: Cells = None,
+    channels: Channels = None,
     size: Annotated[
         str,
         options.what(
@@ -68,7 +62,7 @@ def export(
     from naslib_gennas.studies import export as exports
 
     done = exports.export(
-        space,
+        sized(space, cells, channels),
         arch,
         to,
         classes=classes,

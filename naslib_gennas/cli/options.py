@@ -155,6 +155,23 @@ Control = Annotated[
         show_default="control, if the method can use it",
     ),
 ]
+Resolution = Annotated[
+    Optional[int],
+    what(
+        "--resolution",
+        metavar="PIXELS",
+        help="Height and width of the images. Some spaces have another network for ImageNet than for CIFAR.",
+        show_default="as in the benchmark",
+    ),
+]
+Cells = Annotated[
+    Optional[int],
+    what("--cells", metavar="N", help="Depth of the network that is trained (darts).", show_default="as published"),
+]
+Channels = Annotated[
+    Optional[int],
+    what("--channels", metavar="N", help="Width of the network that is trained (darts).", show_default="as published"),
+]
 OutFolder = Annotated[
     Optional[Path],
     output("--out", metavar="DIR", help="Folder for the results.", show_default="a new one in gennas-runs/"),
@@ -258,6 +275,14 @@ def _truth(
         "truth": None if truth == "none" else truth,
         "higher_is_better": direction(lower_is_better, higher_is_better),
     }
+
+
+def sized(space: str, cells: Optional[int], channels: Optional[int]) -> Any:
+    """The search space of a name, with `--cells` and `--channels` where they are given."""
+    from naslib_gennas import spaces
+
+    sizes = {"cells": cells, "channels": channels}
+    return spaces.get(space, **{name: value for name, value in sizes.items() if value is not None})
 
 
 def direction(lower_is_better: bool, higher_is_better: bool) -> Optional[bool]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+import functools
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,13 +12,17 @@ from typing_extensions import Annotated
 from naslib_gennas.cli import options, trade_off
 from naslib_gennas.cli.options import (
     Budget,
+    Cells,
+    Channels,
     Control,
     Evaluations,
     OutFolder,
     Population,
     ProxyName,
+    Resolution,
     SpaceName,
     Tournament,
+    sized,
 )
 from naslib_gennas.cli.printing import print_columns, print_truth, progress_bar, resumable, written
 from naslib_gennas.errors import InputError
@@ -65,19 +70,16 @@ def search(
             "FILE.py:FUNCTION. May be given several times.",
         ),
     ] = None,
-    resolution: Annotated[
-        Optional[int],
+    resolution: Resolution = None,
+    cells: Cells = None,
+    channels: Channels = None,
+    fit_width: Annotated[
+        Optional[List[str]],
         options.what(
-            "--resolution", metavar="PIXELS", help="Images of the network that is trained.", show_default="as published"
+            "--fit-width",
+            metavar="BOUND",
+            help="Widen what is found up to this limit, such as flops<=600M (darts). May be given several times.",
         ),
-    ] = None,
-    cells: Annotated[
-        Optional[int],
-        options.what("--cells", metavar="N", help="Depth of that network (darts).", show_default="as published"),
-    ] = None,
-    channels: Annotated[
-        Optional[int],
-        options.what("--channels", metavar="N", help="Width of that network (darts).", show_default="as published"),
     ] = None,
     nu: options.Nu = None,
     estimator: options.Estimator = None,
@@ -109,6 +111,9 @@ def search(
         ),
     ] = None,
     control: Control = None,
+    seeds: Annotated[
+        int, options.how_much("--seeds", min=1, metavar="N", help="Search under so many seeds, from --seed up.")
+    ] = 1,
     scoring: options.Scoring,
     out: OutFolder = None,
     output: options.Output,
@@ -121,10 +126,11 @@ def search(
 
     A trade-off: [bold]gennas search nasbench201 --objective score --objective latency[/]
     """
-    from naslib_gennas import files, spaces
+    from naslib_gennas import files
     from naslib_gennas import truth as truths
     from naslib_gennas.studies import constraints, methods, objectives, search
     from naslib_gennas.studies.budget import USUAL_EVALUATIONS, seconds
+    from naslib_gennas.studies.seeds import search_seeds
 
     mine: Dict[str, Any] = {
         "tournament": tournament,
@@ -139,11 +145,16 @@ def search(
     other = method if method not in ("evolution", "nasi") else None
     if method == "nasi":  # at several prices
         mine.pop("nu")
-    several = trade_off.wanted(objective or (), method=other, finalists=finalists, **mine)
+    unused = {"method": other, "finalists": finalists, "fit-width": fit_width, "seeds": seeds - 1}
+    several = trade_off.wanted(objective or (), **unused, **mine)
     aims = [objectives.parse(name, resolution, device=scoring["device"]) for name in objective or ()]
-    sizes = {"cells": cells, "channels": channels}
-    found_space = spaces.get(space, **{name: value for name, value in sizes.items() if value is not None})
-    bounds = [constraints.parse(text, resolution, device=scoring["device"]) for text in constraint or ()]
+    found_space = sized(space, cells, channels)
+    bounds, fit = (
+        [constraints.parse(text, resolution, device=scoring["device"]) for text in texts or ()]
+        for texts in (constraint, fit_width)
+    )
+    if fit:
+        constraints.fitting(found_space, fit)
     table = truths.find(truth["truth"], found_space, truth["higher_is_better"])
     total = evaluations or (None if budget or not chosen.searcher else USUAL_EVALUATIONS)
     limits = {
@@ -162,32 +173,39 @@ def search(
         more = {} if population is None else {"population": population}
         trade_off.run(found_space, aims, output, total, {**limits, **more, "control": bool(control)})
         return
+    limits.update(method=chosen, finalists=finalists, control=control)
     with resumable(output), progress_bar(output.console, f"Searching {space}", total) as advance:
 
-        def show(method: str, step: Any, best: Any, done: int) -> None:
+        def show(method: str, step: Any, best: Any, done: int, seed: str = "") -> None:
             value = "" if best.truth is None else f", truth {best.truth:.2f}"
-            advance(done, None if method == "finalists" else total, f"{method}: best {best.score:.4f}{value}")
+            note = f"{seed}{method}: best {best.score:.4f}{value}"
+            advance(done, None if method == "finalists" else total, note)
 
-        found = search.search(found_space, method=chosen, finalists=finalists, control=control, progress=show, **limits)
-    _print(output.console, space, found)
+        if seeds > 1:
+            found: Any = search_seeds(
+                found_space,
+                seeds,
+                progress=lambda number, method, step, best, done: show(method, step, best, done, f"seed {number}, "),
+                **limits,
+            )
+        else:
+            found = search.search(found_space, progress=show, **limits)
+    lines = functools.partial(_description, found_space, resolution=resolution, fit=fit)
+    (_print if seeds == 1 else _print_seeds)(output.console, found, lines)
     output.emit(found.to_json())
 
 
-def _describe(console: Console, space: str, found: Any) -> None:
+def _description(space: Any, found: Any, resolution: Optional[int], fit: Sequence[Any]) -> List[str]:
     """What the network of the best architecture costs, its picture, and the command that exports it."""
-    from naslib_gennas import spaces
     from naslib_gennas.studies.export import describe
 
-    searched = spaces.get(space)
     try:
-        lines = describe(searched, searched.parse(found.best.arch), found.folder).lines()
+        return describe(space, space.parse(found.best.arch), found.folder, resolution, fit).lines()
     except InputError as error:  # the search is done and kept; its network may be one that cannot be measured
-        lines = [f"Its network: {error}"]
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)  # a command is copied
+        return [f"Its network: {error}"]
 
 
-def _print(console: Console, space: str, found: Any) -> None:
+def _print(console: Console, found: Any, description: Callable[[Any], List[str]]) -> None:
     from naslib_gennas.studies.plots import rounded
 
     rows = [("", "evaluations", "core-seconds", "score", *(["truth", "regret"] if found.truth is not None else []))]
@@ -210,6 +228,41 @@ def _print(console: Console, space: str, found: Any) -> None:
         console.print(f"{among} at the space's full depth")
     if found.best is not None:
         console.print(f"Best architecture: [bold]{escape(found.best.arch)}[/]")
-        _describe(console, space, found)
+        for line in description(found):
+            console.print(line, markup=False, soft_wrap=True)  # a command is copied
     pictures = ("search.png", "search.svg", "search.pdf", "architecture.svg")
     written(console, found.folder, "result.json", "history.csv", *pictures)
+
+
+def _print_seeds(console: Console, found: Any, description: Callable[[Any], List[str]]) -> None:
+    """Mean and standard deviation over the seeds, and what each has found."""
+
+    def spread(value: Any, digits: int) -> str:
+        if value is None:
+            return ""
+        deviation = "" if value["deviation"] is None else f" ± {value['deviation']:.{digits}f}"
+        return f"{value['mean']:.{digits}f}{deviation}"
+
+    first = found.searches[0]
+    told = [("core_seconds", "core-seconds", 1), ("score", "score", 4)]
+    told += [("truth", "truth", 2), ("regret", "regret", 2)] * (first.truth is not None)
+    rows = [("", "seeds", *(head for _, head, _ in told))]
+    for name, control in (("found", False), ("random search", True)):
+        summary = found.summary(control)
+        if summary["seeds"]:
+            rows.append((name, str(summary["seeds"]), *(spread(summary[key], digits) for key, _, digits in told)))
+    print_columns(console, *rows)
+    if first.truth is not None:
+        print_truth(console, first.truth.to_json())
+        known = found.summary()["truth"]
+        if known is not None and known["known"] < len(found.searches):
+            console.print(f"  Only what {known['known']} of {len(found.searches)} seeds found is in it")
+    for remark in found.remarks:
+        console.print(remark, markup=False)
+    for one in found.searches:
+        if one.best is not None:
+            known = "" if one.best.truth is None else f"{one.best.truth:.2f}  "
+            console.print(f"seed {one.settings['seed']}  {known}{one.best.arch}", markup=False)
+            for line in description(one):
+                console.print(f"  {line}", markup=False, soft_wrap=True)
+    written(console, found.folder, "result.json", "band.csv", "search.png", "search.svg", "search.pdf")

@@ -268,14 +268,10 @@ def fit_width(space: SearchSpace[Any], arch: Any, bounds: Sequence[Constraint], 
     Raises:
         InputError: the width of the space is not free, or no width meets all bounds; the message has the nearest.
     """
-    if "channels" not in inspect.signature(type(space).__init__).parameters:
-        raise InputError(f"{space.name}: the width of its networks is not free")
-    above = [one for one in bounds if one.comparison in ("<", "<=")]
-    if not above:
-        raise InputError(f"{space.name}: a width is fitted to at least one bound from above, such as flops<=600M")
+    above = fitting(space, bounds)
 
     def values(width: int, wanted: Sequence[Constraint]) -> List[Tuple[Constraint, float]]:
-        sized = type(space)(**{**space.settings, **space.published_settings, "channels": 2 * width})
+        sized = of_width(space, 2 * width)
         return [(one, one.take(sized, arch).value) for one in wanted]
 
     def missed(width: int, wanted: Sequence[Constraint]) -> List[str]:
@@ -293,6 +289,25 @@ def fit_width(space: SearchSpace[Any], arch: Any, bounds: Sequence[Constraint], 
     if wrong:
         raise InputError(f"{space.name}: {_joined(bounds)} is met by no width; {2 * low} channels have {wrong[0]}")
     return 2 * low
+
+
+def of_width(space: SearchSpace[Any], channels: int) -> SearchSpace[Any]:
+    """A space with another width of the network that is trained in the end."""
+    return type(space)(**{**space.settings, **space.published_settings, "channels": channels})
+
+
+def fitting(space: SearchSpace[Any], bounds: Sequence[Constraint]) -> List[Constraint]:
+    """Those of the bounds that hold a width down.
+
+    Raises:
+        InputError: there are none, or the width of the space is not free.
+    """
+    if "channels" not in inspect.signature(type(space).__init__).parameters:
+        raise InputError(f"{space.name}: the width of its networks is not free")
+    above = [one for one in bounds if one.comparison in ("<", "<=")]
+    if not above:
+        raise InputError(f"{space.name}: a width is fitted to at least one bound from above, such as flops<=600M")
+    return above
 
 
 def _joined(constraints: Sequence[Constraint]) -> str:

@@ -11,7 +11,7 @@ import shlex
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import nn
@@ -23,7 +23,8 @@ from naslib_gennas.networks.cells import Genotype
 from naslib_gennas.randomness import derive, isolated
 from naslib_gennas.spaces.space import SearchSpace
 from naslib_gennas.studies import drawing, model_file
-from naslib_gennas.studies.published import PUBLISHED, Cost, architecture, build, cost, evaluating, example
+from naslib_gennas.studies.constraints import Constraint, fit_width, of_width
+from naslib_gennas.studies.published import NETWORK, PUBLISHED, Cost, build, cost, evaluating, example, given
 
 #: What a network is written as, by the ending of the file; "genotype" is the notation of the architecture.
 FORMATS = {
@@ -89,8 +90,7 @@ def export(
         InputError: as `network`; a file that cannot be written or is there; an ending that is none of `FORMATS`;
             weights that do not fit; a package that is missing.
     """
-    found = spaces.get(space)
-    parsed = architecture(found, arch)
+    found, parsed, resolution = given(space, arch, resolution)
     wanted = [(path, _format(path)) for path in dict.fromkeys(map(str, to))]
     if not wanted:
         raise InputError(f"nothing to write; it takes a file with one of the endings {', '.join(FORMATS)}")
@@ -268,32 +268,52 @@ class Description:
         cost: of its network at its published size.
         picture: the file with its picture.
         command: what exports the network.
+        settings: its depth and width, where they are not the usual ones.
     """
 
     cost: Cost
     picture: Path
     command: str
+    settings: Mapping[str, Any]
 
     def lines(self) -> List[str]:
         """As lines for people."""
-        return [f"Its network: {self.cost}", f"Picture: {self.picture}", f"To train it: {self.command}"]
+        sizes = "".join(f"{value} {name}, " for name, value in self.settings.items())
+        return [f"Its network: {sizes}{self.cost}", f"Picture: {self.picture}", f"To train it: {self.command}"]
 
 
 def describe(
-    space: SearchSpace[Any], arch: Any, folder: Path, classes: Optional[int] = None, resolution: Optional[int] = None
+    space: SearchSpace[Any],
+    arch: Any,
+    folder: Path,
+    resolution: Optional[int] = None,
+    fit: Sequence[Constraint] = (),
 ) -> Description:
     """Draw an architecture into the folder of a search, and say what its network costs and how to export it.
 
+    The folder keeps at which depth, width and resolution the network is meant: `export` makes that one.
+
+    Args:
+        space: a search space, with the depth and width of its networks where these are free.
+        arch: one of its architectures.
+        folder: of the search.
+        resolution: height and width of the images, in pixels; None: as published.
+        fit: bounds to fit the width to (see `constraints.fit_width`), as for table 4 of arXiv:2108.01899.
+
     Raises:
-        InputError: the picture cannot be written, or the network not be built.
+        InputError: the picture cannot be written, the network not be built, or no width meets the bounds.
     """
+    if fit:
+        space = of_width(space, fit_width(space, arch, fit))
+    kept = {"space": space.name, "settings": dict(space.published_settings), "resolution": resolution}
+    _write(folder / NETWORK, (files.to_json(kept) + "\n").encode())
     with isolated(0):
-        model = build(space, arch, classes, resolution)
+        model = build(space, arch, None, resolution)
         price = cost(space, model, resolution)
     picture = folder / "architecture.svg"
     _write(picture, drawing.draw(space, arch, model, [str(price)]).encode())
     command = f"gennas export {shlex.quote(_spelled(space))} {shlex.quote(str(folder))} --to model.py"
-    return Description(price, picture, command)
+    return Description(price, picture, command, space.published_settings)
 
 
 def _spelled(space: SearchSpace[Any]) -> str:

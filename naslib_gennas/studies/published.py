@@ -7,7 +7,7 @@ import inspect
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, Optional, Union
+from typing import Any, Iterator, Optional, Tuple, Union
 
 import torch
 from torch import nn
@@ -20,6 +20,8 @@ from naslib_gennas.regression import profiles
 from naslib_gennas.spaces.space import SearchSpace
 
 PUBLISHED = "published"
+#: The file of a search's folder that says at which depth, width and resolution its network is meant.
+NETWORK = "network.json"
 # Below, networks that halve the resolution a few times have nothing left to look at.
 _LEAST_RESOLUTION, _MOST_RESOLUTION = 8, 4096
 
@@ -43,7 +45,8 @@ def network(
 
     Args:
         space: a search space or its name.
-        arch: in the space's notation, or the folder of a search: its best architecture.
+        arch: in the space's notation, or the folder of a search: its best architecture, at the depth, width and
+            resolution that the search was told.
         classes: number of classes (words of a language model); None: those of the benchmark.
         resolution: height and width of the images that it is for, in pixels; None: the benchmark's. Some spaces have
             another network for ImageNet than for CIFAR.
@@ -57,8 +60,8 @@ def network(
         InputError: an unknown name, an architecture that the space does not have or that cannot be trained, or a
             number out of range.
     """
-    found = spaces.get(space)
-    return build(found, architecture(found, arch), classes, resolution, size)
+    found, parsed, side = given(space, arch, resolution)
+    return build(found, parsed, classes, side, size)
 
 
 def build(
@@ -99,6 +102,31 @@ def architecture(space: SearchSpace[Any], arch: Any) -> Any:
     """
     folder = _folder(arch)
     return space.parse(arch) if folder is None else space.parse(_best(folder, space.name))
+
+
+def given(
+    space: Union[str, SearchSpace[Any]], arch: Any, resolution: Optional[int]
+) -> Tuple[SearchSpace[Any], Any, Optional[int]]:
+    """A search space, an architecture of it and a resolution, as a caller names them.
+
+    The folder of a search stands for its best architecture, at the depth and width that the search was told or has
+    fitted, and at its resolution, where the caller does not say otherwise.
+
+    Raises:
+        InputError: as `architecture`.
+    """
+    found, folder = spaces.get(space), _folder(arch)
+    parsed = architecture(found, arch)
+    if folder is None or not (folder / NETWORK).is_file():
+        return found, parsed, resolution
+    try:
+        kept = json.loads((folder / NETWORK).read_text(encoding="utf-8"))
+        settings, side = dict(kept["settings"]), kept["resolution"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise InputError(f"'{folder / NETWORK}' is damaged; delete it to export the usual network") from None
+    if settings and not found.published_settings:
+        found = spaces.get(found.name, **settings)
+    return found, parsed, side if resolution is None else resolution
 
 
 def _folder(arch: Any) -> Optional[Path]:
