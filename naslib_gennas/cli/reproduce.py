@@ -110,6 +110,6 @@ def _print(console: Console, made: Any) -> None:
             name = report.NAMES.get(cell.measure, cell.measure)
             rows.append((cell.line, cell.column, name, " ".join(filter(None, [value, span])), printed, str(cell.n)))
     if rows:
-        print_columns(console, ("", "", "", "here", "published", "n"), *rows)
+        print_columns(console, ("", "", "", "here", "published", "n"), *rows, keep=3)
     for line in [*report.summaries(made), *report.blanks(made), *report.notes(made)]:
         console.print(escape(line))
