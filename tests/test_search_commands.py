@@ -110,6 +110,9 @@ def test_finalists_are_scored_at_full_depth_under_a_seed_of_their_own():
     assert race.usual(SPACE, fast) and not race.usual(SPACE, profiles.get("paper"))
     assert not race.usual(spaces.get("nasbenchnlp"), fast)
     assert race.seed_for(0) not in (0, race.seed_for(1))
+    # Networks of 14 cells, of which the space's own have 8, need no deeper ones.
+    assert not race.usual(spaces.get("darts"), fast.replace(cells=4))
+    assert race.profile_for(spaces.get("darts"), fast.replace(cells=4)).cells == 4
 
 
 def test_a_task_search_prints_writes_and_goes_on(place, monkeypatch):

@@ -27,7 +27,7 @@ from naslib_gennas.errors import InputError
 from naslib_gennas.randomness import derive
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.scoring.scorer import Scorer
-from naslib_gennas.spaces.space import SearchSpace
+from naslib_gennas.spaces.space import SearchSpace, Size
 from naslib_gennas.truth.table import Truth
 
 #: One finalist for so many evaluations, where the caller does not say how many.
@@ -78,11 +78,15 @@ class Finalist:
 
 
 def profile_for(space: SearchSpace[Any], profile: Profile) -> Profile:
-    """A profile's input and channels, and the full depth of a space's networks; the profile itself if that is its own.
+    """A profile's input and channels, and the full depth of a space's networks; the profile itself if that is its own
+    or a greater one.
 
     It is the depth that small networks lack, and more channels would cost far more (TransNAS-Bench-101 with its 64
     instead of 16: 8 core-seconds for 20 steps).
     """
+    own = space.size(profile)
+    if isinstance(own, Size) and own.cells > space.paper_size.cells:
+        return profile
     full = profile.replace(
         name=f"{profile.name}-deep",
         cells=None,
