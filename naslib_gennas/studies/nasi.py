@@ -6,9 +6,8 @@ objective. No weight is ever trained.
 
 The gradient of the expectation is that of the logarithm of the drawn architecture's probability, times its advantage
 ("likelihood"). The paper differentiates through the relaxed one-hot vectors instead ("gumbel-softmax", straight
-through), which costs eight times as much and here does not raise the trace norm even without a limit on it
-(docs/notebook/compare.md): behind a BatchNorm, the slope by a factor on an operation's output says little of what
-another operation in its place would do.
+through), which costs five times as much and depends more on chance (docs/howto/supernets.md): behind a BatchNorm, the
+slope by a factor on an operation's output says little of what another operation in its place would do.
 """
 
 from __future__ import annotations
