@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import typer
 from rich.console import Console
@@ -103,13 +103,20 @@ def _list(console: Console) -> None:
 def _print(console: Console, made: Any) -> None:
     from naslib_gennas.studies import reproduction_report as report
 
-    rows = []
+    cells: Dict[Tuple[str, str], Dict[str, Any]] = {}
     for cell in report.cells(made):
-        value, span, printed = report.text(cell)
-        if value:
-            name = report.NAMES.get(cell.measure, cell.measure)
-            rows.append((cell.line, cell.column, name, " ".join(filter(None, [value, span])), printed, str(cell.n)))
+        cells.setdefault((cell.line, cell.column), {})[cell.measure] = cell
+    measures = [name for name in made.entry.measures if any(name in own for own in cells.values())]
+    rows = []
+    for place, own in cells.items():
+        if any(cell.ours is not None for cell in own.values()):
+            texts = [report.text(own[name]) if name in own else ("", "", "") for name in measures]
+            counts = (str(max(cell.n for cell in own.values())),)
+            rows.append((*place, *counts, *(part for text in texts for part in (" ".join(text[:2]).strip(), text[2]))))
     if rows:
-        print_columns(console, ("", "", "", "here", "published", "n"), *rows, keep=3)
+        heads = [part for name in measures for part in (report.NAMES.get(name, name), "paper")]
+        kept = [index for index in range(len(rows[0])) if index < 3 or any(row[index] for row in rows)]
+        table = [("", "", "n", *heads), *rows]
+        print_columns(console, *([row[index] for index in kept] for row in table), keep=3)
     for line in [*report.summaries(made), *report.blanks(made), *report.notes(made)]:
         console.print(escape(line))
