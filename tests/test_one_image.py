@@ -20,7 +20,7 @@ ONE = {"cells": 1, "channels": 4, "images": 1, "resolution": 16, "target_size": 
 ARCH = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_3x3~2|"
 
 
-@pytest.mark.parametrize("name", ["nasbench101", "nasbench201", "darts", "nds-resnet", "transnas-micro"])
+@pytest.mark.parametrize("name", ["nasbench201", "nds-resnet", "transnas-micro"])
 def test_a_network_is_scored_on_one_image(name) -> None:
     space = spaces.get(name)
     arch = ARCH if name == "nasbench201" else space.sample(np.random.default_rng(1))
@@ -49,7 +49,7 @@ def test_a_batch_norm_of_one_value_is_refused_in_a_line() -> None:
 
 
 def test_classification_learns_the_labels_of_the_batch() -> None:
-    profile = {**ONE, "images": 8, "steps": 30}
+    profile = {**ONE, "images": 4, "steps": 16}
     scorer = Scorer.of("nasbench201", "classification", profile=profile, workers=1)
     first, last = scorer.one(ARCH), scorer.at(profile={**profile, "steps": 4}).one(ARCH)
     assert 0 > first.score > last.score

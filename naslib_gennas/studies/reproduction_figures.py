@@ -99,12 +99,12 @@ def scatters(made: Reproduction) -> Figure:
 
 def seeds(made: Reproduction) -> Figure:
     """A point a seed, ours and the published ones, a line each."""
-    lines = places(_measured(made))
+    lines = places(made.measured)
     figure, axes = plots.figure(6.0, 0.8 + 0.8 * len(lines))
     axis = axes[0, 0]
     for place, columns in enumerate(lines.values()):
         rows = [one for column in columns.values() for one in column]
-        ours = [one.figures["spearman"].value for one in rows]
+        ours = [one.figures["spearman"].value for one in rows if one.figures]
         published = [one.row.published["spearman"] for one in rows if one.row.published]
         for values, height, colour, marker, label in (
             (ours, 0.12, plots.BLUE, "o", "here"),
