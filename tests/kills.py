@@ -1,14 +1,15 @@
-"""A study that is killed at a random moment: it runs in a fork of this process, where torch is imported already."""
+"""A study that is killed at a random moment: what its store held then."""
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import sqlite3
 import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Tuple
+
+from forks import forked
 
 Kept = Dict[Tuple[object, ...], Tuple[object, ...]]
 
@@ -38,20 +39,17 @@ def kill(study: Callable[[], Any], store: Path, draw: random.Random, within: flo
     Returns:
         What the store held when the signal was sent; None where the study had ended before.
     """
-    before, child = len(kept(store)), os.fork()
-    if child == 0:
-        try:
-            study()
-        finally:
-            os._exit(0)
+    before, process = len(kept(store)), forked(study)
     deadline = time.monotonic() + 120
     while len(kept(store)) <= before:
-        if os.waitpid(child, os.WNOHANG)[0]:
+        if process.poll() is not None:
+            assert process.returncode == 0, process.communicate()[1]
             return None
         assert time.monotonic() < deadline, "nothing is kept"
         time.sleep(0.01)
     time.sleep(draw.uniform(0, within))
     held = kept(store)
-    os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    return held if os.WIFSIGNALED(status) else None
+    process.kill()
+    _, errors = process.communicate()
+    assert process.returncode in (0, -signal.SIGKILL), errors
+    return held if process.returncode else None

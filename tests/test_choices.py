@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 import sys
 import textwrap
 from functools import partial
 
 import cloudpickle
+import forks
 import loky
 import numpy as np
 import pytest
@@ -473,7 +473,7 @@ def test_a_file_is_loaded_once(tmp_path):
     spec = write(tmp_path)
     (tmp_path / "my_space.py").write_text(textwrap.dedent(FILE) + "\nprint('loaded')\n")
     code = f"from naslib_gennas.spaces import get\nprint(get({spec!r}).function is get({spec!r}).function)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = forks.done(forks.script(code))
     assert done.stdout.split() == ["loaded", "True"]
 
 

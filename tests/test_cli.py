@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import forks
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -130,18 +131,10 @@ def test_the_module_is_the_same_program_and_starts_without_torch(tiny):
     assert found.stdout.strip() == f"gennas {naslib_gennas.__version__}"
 
 
-def heed_interrupts():
-    """A shell's background jobs, and what they start, ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
 def test_a_stopped_run_keeps_its_scores_and_the_same_command_goes_on(tiny, number):
     arguments = ["rank", "nasbench201", "--n", "400", "--truth", "none", "--profile", "tiny.yaml", "--workers", "1"]
-    command = [sys.executable, "-m", "naslib_gennas", *arguments, "--store", "s.sqlite", "--out", "run"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
-    )
+    process = forks.command([*arguments, "--store", "s.sqlite", "--out", "run"])
     rows = tiny / "run" / "scores.csv"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and (not rows.exists() or rows.read_text(encoding="utf-8").count("\n") < 6):

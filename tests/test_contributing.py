@@ -5,11 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import forks
 import numpy as np
 import pytest
 import yaml
@@ -29,9 +28,9 @@ def recipe(title):
 def test_a_proxy(empty_folder):
     Path("spread.py").write_text(recipe("A proxy"), encoding="utf-8")
     Path("tiny.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
-    command = [sys.executable, "-m", "naslib_gennas", "compare", "nasbench201", "--proxies", "params,spread.py"]
+    command = ["compare", "nasbench201", "--proxies", "params,spread.py"]
     command += ["--n", "3", "--truth", "none", "--profile", "tiny.yaml", "--workers", "1", "--json", "-"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = forks.done(forks.command(command))
     assert done.returncode == 0, done.stderr
     assert [column["name"] for column in json.loads(done.stdout)["proxies"]] == ["params", "spread"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
 from typing import Any, Iterator
 
+import forks
 import numpy as np
 import pytest
 import torch
@@ -111,7 +111,7 @@ import sys; sys.path.insert(0, {str(folder)!r})
 import naslib_gennas
 print(naslib_gennas.score("nasbench201", {ARCH!r}, {str(folder / "mine.py")!r}, store={str(folder / "s.sqlite")!r}))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = forks.done(forks.script(program))
     assert done.returncode == 0, done.stderr
     return done.stdout
 

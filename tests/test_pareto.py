@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
+import forks
 import numpy as np
 import pytest
 import yaml
@@ -154,14 +153,9 @@ print("done")
 
 
 def test_a_killed_search_ends_as_the_uninterrupted_one(tmp_path):
-    script, path = tmp_path / "script.py", tmp_path / "s.sqlite"
-    script.write_text(
-        KILLED.format(aims=AIMS, usual=", ".join(f"{key}={value!r}" for key, value in USUAL.items())), encoding="utf-8"
-    )
-    environment = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, str(script), str(path)], env=environment, stdout=subprocess.PIPE, text=True
-    )
+    path = tmp_path / "s.sqlite"
+    script = KILLED.format(aims=AIMS, usual=", ".join(f"{key}={value!r}" for key, value in USUAL.items()))
+    process = forks.script(script, path)
     while process.poll() is None and entries(path) < 9:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)

@@ -7,10 +7,10 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 import warnings
 from pathlib import Path
 
+import forks
 import pytest
 
 from naslib_gennas.errors import InputError
@@ -160,13 +160,7 @@ with Store(sys.argv[1]) as store:
 
 
 def run_filler(*arguments):
-    return subprocess.run(
-        [sys.executable, "-c", FILLER, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": ROOT},
-        timeout=120,
-    )
+    return forks.done(forks.script(FILLER, *arguments))
 
 
 def check_prefix(path):

@@ -16,6 +16,7 @@ import time
 import warnings
 from pathlib import Path
 
+import forks
 import pytest
 
 from naslib_gennas.errors import InputError
@@ -36,15 +37,11 @@ def contents(folder):
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
 
 
-def run_script(script, *arguments, **options):
-    return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": ROOT},
-        **options,
-    )
+def fresh(script, *arguments):
+    """A process that is no fork of this one: for a store that this one has open."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": ROOT}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 # ------------------------------------------------------------------------------------------ files that are no store
@@ -106,9 +103,8 @@ def test_the_command_refuses_it_in_one_line(tmp_path):
     file = tmp_path / "mine.csv"
     file.write_text("arch,accuracy\nmy only copy,1\n")
     arch = "|none~0|+|none~0|nor_conv_1x1~1|+|nor_conv_1x1~0|none~1|none~2|"
-    command = [sys.executable, "-m", "naslib_gennas", "score", "nasbench201", arch, "--proxy", "params"]
-    environment = {**os.environ, "PYTHONPATH": ROOT, "COLUMNS": "300"}
-    done = subprocess.run([*command, "--store", file], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    command = ["score", "nasbench201", arch, "--proxy", "params", "--store", file]
+    done = forks.done(forks.command(command, cwd=tmp_path))
     assert done.returncode == 2 and "is no store" in done.stderr and "Traceback" not in done.stderr
     assert contents(tmp_path) == {"mine.csv": b"arch,accuracy\nmy only copy,1\n"}
 
@@ -320,7 +316,7 @@ with Store(sys.argv[1]) as store:
 def test_a_kill_while_writing_loses_no_score_that_was_reported(tmp_path):
     path, draw = tmp_path / "scores.sqlite", random.Random(0)
     for attempt in range(6):
-        process = run_script(WRITER, path, f"w{attempt}", 1_000_000)
+        process = forks.script(WRITER, path, f"w{attempt}", 1_000_000)
         read = draw.randrange(1, 300)
         for _ in range(read):
             process.stdout.readline()
@@ -339,7 +335,7 @@ def test_a_kill_while_writing_loses_no_score_that_was_reported(tmp_path):
 @pytest.mark.parametrize("count", [2, 4])
 def test_several_processes_share_a_store_that_none_had_made(tmp_path, count):
     path = tmp_path / "scores.sqlite"
-    processes = [run_script(WRITER, path, f"w{number}", 60) for number in range(count)]
+    processes = [forks.script(WRITER, path, f"w{number}", 60) for number in range(count)]
     for process in processes:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0 and not errors, errors
@@ -370,7 +366,7 @@ def test_a_second_store_in_one_process_leaves_the_locks_of_the_first_alone(tmp_p
         store.put(RUN, "one", row(1))
         Store(path).close()
         stores.existing(path).close()
-        done = run_script(WRITER, path, "other", 3)  # the last to close a database deletes its log
+        done = fresh(WRITER, path, "other", 3)  # the last to close a database deletes its log
         assert done.wait(60) == 0
         assert Path(f"{path}-wal").exists()
         store.put(RUN, "two", row(2))
@@ -443,7 +439,7 @@ def open_folder():
 @pytest.mark.parametrize("how", ["file", "folder", "folder with a log", "open elsewhere"])
 def test_a_store_that_may_only_be_read_is_read(open_folder, how):
     path = open_folder / "scores.sqlite"
-    writer = run_script(WRITER, path, "w", 10)
+    writer = forks.script(WRITER, path, "w", 10)
     assert writer.wait(60) == 0
     if how == "folder with a log":
         holder = Store(path)
@@ -460,7 +456,7 @@ def test_a_store_that_may_only_be_read_is_read(open_folder, how):
         file.chmod(0o444)
     open_folder.chmod(0o755 if how == "file" else 0o555)
     before = contents(open_folder)
-    reader = run_script(READER, path)
+    reader = (forks.script if other is None else fresh)(READER, path)
     out, errors = reader.communicate(timeout=60)
     assert reader.returncode == 0, errors
     assert f"the store '{path}' may only be read: nothing was deleted" in out
@@ -487,5 +483,5 @@ try:
 except stores.InputError as error:
     print(error)
 """
-    out, errors = run_script(script).communicate(timeout=60)
+    out, errors = forks.script(script).communicate(timeout=60)
     assert out.startswith("['key']\n") and "cannot be written" in out and not errors, errors

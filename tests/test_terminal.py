@@ -140,7 +140,12 @@ def terminal(*arguments, columns=80):
     if child == 0:
         os.environ.pop("COLUMNS", None)
         os.environ["TERM"] = "xterm"
-        os.execv(sys.executable, [sys.executable, "-m", "naslib_gennas", *map(str, arguments)])
+        sys.stdin, sys.stdout, sys.stderr = (open(number, mode, closefd=False) for number, mode in enumerate("rww"))
+        try:
+            app(list(map(str, arguments)), prog_name="gennas")
+        except SystemExit as end:
+            sys.stdout.flush()
+            os._exit(end.code or 0)
     fcntl.ioctl(parent, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     written = b""
     while True:
