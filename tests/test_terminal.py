@@ -26,10 +26,11 @@ from rich.console import Console
 from test_comparison import column, comparison_of
 from typer.testing import CliRunner
 
-from naslib_gennas import files
+from naslib_gennas import files, spaces
 from naslib_gennas.cli import compare as cli_compare
 from naslib_gennas.cli import options, printing
 from naslib_gennas.cli.app import COMMANDS, app
+from naslib_gennas.scoring import Scorer
 from naslib_gennas.studies import plots
 from naslib_gennas.studies.comparison import Column
 
@@ -330,9 +331,11 @@ def test_a_table_quotes_formulas(tmp_path):
 # ----------------------------------------------------------------------------------------------- direction of the truth
 
 
-@pytest.mark.parametrize("command", ["rank", "compare", "search", "search-task"])
+@pytest.mark.parametrize("command", ["rank", "compare", "leaderboard", "search", "search-task", "export-scores"])
 def test_a_truth_has_one_direction(place, command):
-    result = run(command, "nasbench201", "--lower-is-better", "--higher-is-better")
+    result = run(
+        command, *([] if command == "leaderboard" else ["nasbench201"]), "--lower-is-better", "--higher-is-better"
+    )
     assert result.exit_code == 2 and result.stderr.startswith("Error: --lower-is-better and --higher-is-better")
     assert result.stderr.count("\n") == 1
 
@@ -348,6 +351,34 @@ def test_lower_is_better_reaches_search(place):
         assert result.exit_code == 0, result.output
         truth = json.loads(result.stdout)["truth"]
         assert truth["higher_is_better"] is (direction == "--higher-is-better") and truth["best"] == best
+
+
+@pytest.fixture
+def upside_down(place):
+    """A table of parameter counts, negated, under a name that does not say which values are better."""
+    space = spaces.get("nasbench201")
+    archs = [f"|{a}~0|+|none~0|{b}~1|+|nor_conv_3x3~0|none~1|{a}~2|" for a in OPERATIONS[1:] for b in OPERATIONS]
+    counts = {arch: Scorer.of(space, "params", workers=1).one(arch).score for arch in archs}
+    rows = [f"{arch},{-count - number / 100}" for number, (arch, count) in enumerate(counts.items())]
+    (place / "truth.csv").write_text("\n".join(["arch,figure", *rows]), encoding="utf-8")
+    return place
+
+
+@pytest.mark.parametrize("command", ["rank", "compare", "leaderboard", "search"])
+def test_a_direction_that_looks_wrong_is_said_and_the_option_mends_it(upside_down, command):
+    few = {
+        "rank": ("rank", "nasbench201", "--proxy", "params", "--archs", "truth.csv"),
+        "compare": ("compare", "nasbench201", "--proxies", "params", "--archs", "truth.csv"),
+        "leaderboard": ("leaderboard", "--proxies", "params", "--n", 12),
+        "search": ("search", "nasbench201", "--proxy", "params", "--among", "truth.csv", "--evaluations", 12),
+    }[command]
+    truth = ("--truth", "nasbench201=truth.csv" if command == "leaderboard" else "truth.csv")
+    few = (*few, "--no-control", "--finalists", 0) if command == "search" else few
+    usual = (*few, *truth, "--workers", 1, "--store", "s.sqlite", "--profile", "tiny.yaml", "--out", "run")
+    hint = "the name 'figure' does not say which values are better: if lower ones are, add --lower-is-better"
+    assert hint in run(*usual).stdout
+    mended = run(*usual, "--lower-is-better")
+    assert mended.exit_code == 0 and hint not in mended.stdout and "lower is better" in mended.stdout, mended.output
 
 
 # -------------------------------------------------------------------------------------------------------------- devices

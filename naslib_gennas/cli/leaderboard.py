@@ -51,6 +51,15 @@ def leaderboard(
             show_default="installed tables",
         ),
     ] = None,
+    lower_is_better: Annotated[
+        bool, options.what("--lower-is-better", help="Lower is better in columns whose names do not say.")
+    ] = False,
+    higher_is_better: Annotated[
+        bool,
+        options.what(
+            "--higher-is-better", help="Higher is better in columns whose names do not say: as without either option."
+        ),
+    ] = False,
     n: Annotated[
         str,
         options.how_much(
@@ -77,6 +86,7 @@ def leaderboard(
     from naslib_gennas.studies import leaderboard as study
     from naslib_gennas.studies import leaderboard_report as report
 
+    direction = options.direction(lower_is_better, higher_is_better)
     folder = files.folder(out or files.new_folder("leaderboard"))
     with progress_bar(output.console, "Scoring") as advance:
         try:
@@ -86,6 +96,7 @@ def leaderboard(
                 n,
                 folders=truth_folder or (),
                 truths=truth or (),
+                higher_is_better=direction,
                 limit=limit,
                 top_percent=top,
                 progress=lambda what, done, total: advance(done, total, what),
@@ -113,7 +124,8 @@ def _print(console: Console, board: Any) -> None:
         if best:
             column = max(best, key=lambda pair: pair[0])[1]
             console.print(
-                f"{escape(space.name)}, {escape(one.name)} (n = {one.truth['matched']}): best {escape(column.name)}, "
+                f"{escape(space.name)}, {escape(one.name)} (n = {one.truth['matched']}"
+                f"{'' if one.truth['higher_is_better'] else ', lower is better'}): best {escape(column.name)}, "
                 f"rho {column.spearman}"
             )
     for line in [*report.blanks(board), *report.notes(board)]:

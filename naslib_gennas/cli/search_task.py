@@ -63,6 +63,7 @@ def search_task(
     from naslib_gennas.studies import methods, task_search
     from naslib_gennas.studies.budget import USUAL_EVALUATIONS, seconds
     from naslib_gennas.truth import labels as labelling
+    from naslib_gennas.truth.table import STRONGLY_NEGATIVE
 
     own = {"population": population, "tournament": tournament}
     known, others = labelling.choose(
@@ -96,6 +97,8 @@ def search_task(
             progress=show,
         )
     _print(output.console, found, name)
+    if known.doubt and found.reference is not None and found.reference <= STRONGLY_NEGATIVE:
+        output.console.print(known.doubt, markup=False)
     output.emit(found.to_json())
 
 

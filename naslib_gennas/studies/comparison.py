@@ -208,7 +208,7 @@ def compare(
         columns = [finished(name, what, scored) for name, what in asked.items()]
         columns += [scored[name] for name in rivals if name in scored]
         done = judged([column for column in columns if column is not None], values, table, top_percent, scorer.seed)
-        facts = None if table is None else _facts(table, done, values)
+        facts = None if table is None else facts_of(table, done, values)
         return Comparison(
             found.name,
             texts,
@@ -400,7 +400,7 @@ def judged(
     ]
 
 
-def _facts(table: Truth, columns: Sequence[Column], values: Sequence[Optional[float]]) -> Dict[str, Any]:
+def facts_of(table: Truth, columns: Sequence[Column], values: Sequence[Optional[float]]) -> Dict[str, Any]:
     """What a comparison says of its truth; that its direction looks wrong where most proxies say so."""
     facts = {**table.to_json(), "matched": sum(value is not None for value in values)}
     rhos = [_rho(column) for column in columns if not math.isnan(_rho(column))]

@@ -173,6 +173,7 @@ def leaderboard(
     truths: Sequence[str] = (),
     limit: float = math.inf,
     top_percent: float = 10.0,
+    higher_is_better: Optional[bool] = None,
     progress: Progress = lambda what, done, total: None,
     **scoring: Any,
 ) -> Leaderboard:
@@ -186,7 +187,8 @@ def leaderboard(
         names: proxies, as in `comparison.compare`; None: `USUAL`.
         n: architectures a space, a number; or a text such as ``"60,darts=40,nds-*=40"``. A space whose truth has fewer
             gives all of them.
-        folders, truths: where ground truth is, beside what is installed: `benchmarks.find`.
+        folders, truths, higher_is_better: where ground truth is, beside what is installed, and which values are better
+            in columns whose names do not say: `benchmarks.find`.
         limit: core-seconds; a proxy one of whose first scores on a space takes longer is left out there.
         top_percent: the top X% that the retrieval metric is about.
         progress: called after every score.
@@ -206,7 +208,7 @@ def leaderboard(
     inputs = scoring.get("inputs")
     asked = comparison.asked_for(USUAL if names is None else names, **settings)
     chosen = comparison.computed(asked, **settings)
-    found, remarks = benchmarks.find(spaces, folders, truths)
+    found, remarks = benchmarks.find(spaces, folders, truths, higher_is_better)
     # What cannot score a space is blank there; here the place and the seed are checked.
     scorer = Scorer.of(found[0].space, "params", **{**scoring, "inputs": None})
     called = {_spaces.get(space).name: space for space in spaces or () if isinstance(space, str)}
@@ -310,8 +312,8 @@ def _space(
     data_sets = []
     for name, table in benchmark.truths.items():
         values = tuple(table.of(benchmark.space, arch) for arch in sample)
-        facts = {**table.to_json(), "matched": sum(value is not None for value in values)}
         found = comparison.judged(columns, values, table, top_percent, seed)
+        facts = comparison.facts_of(table, found, values)
         data_sets.append(DataSet(name, facts, values, tuple(found)))
     texts = tuple(benchmark.space.format(arch) for arch in sample)
     return Space(benchmark.space.name, asked, texts, tuple(columns), tuple(data_sets))

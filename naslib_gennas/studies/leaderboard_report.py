@@ -118,6 +118,8 @@ def command(board: Leaderboard) -> str:
     parts += ["--proxies", ",".join(names), "--n", counts, "--seed", str(board.seed)]
     parts += [part for folder in board.folders for part in ("--truth-folder", folder)]
     parts += [part for truth in board.truths for part in ("--truth", truth)]
+    asked = {one.truth["higher_is_better"] for _, one in data_sets(board) if one.truth["decided"] == "asked"}
+    parts += [f"--{'higher' if higher else 'lower'}-is-better" for higher in asked]
     parts += [] if board.inputs is None else ["--inputs", board.inputs]
     return " ".join(map(shlex.quote, parts))
 

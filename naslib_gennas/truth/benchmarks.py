@@ -52,7 +52,10 @@ class Benchmark:
 
 
 def find(
-    wanted: Optional[Sequence[Any]] = None, folders: Sequence[Union[str, Path]] = (), named: Sequence[str] = ()
+    wanted: Optional[Sequence[Any]] = None,
+    folders: Sequence[Union[str, Path]] = (),
+    named: Sequence[str] = (),
+    higher_is_better: Optional[bool] = None,
 ) -> Tuple[List[Benchmark], List[str]]:
     """The benchmarks of search spaces, and a remark for each file that is none.
 
@@ -63,6 +66,7 @@ def find(
         folders: folders with tables, looked through with the folders in them; which search space a table belongs to is
             found by reading its first architectures.
         named: ``SPACE=FILE`` (all its data sets) or ``SPACE=FILE:COLUMN``.
+        higher_is_better: of the columns whose names do not say (see `direction.of`); None: it is assumed to be.
 
     Raises:
         InputError: an unknown space, a space that is asked for and has no ground truth, no ground truth at all, a
@@ -82,7 +86,15 @@ def find(
     order = [space.name for space in candidates] + list(found)
     # Of spaces that were not asked for, tables may lie about.
     said = [remark for remark in remarks if wanted is None or not remark.endswith(_UNREAD)]
-    return sorted(found.values(), key=lambda one: order.index(one.space.name)), said
+    directed = [
+        replace(one, truths={name: _directed(table, higher_is_better) for name, table in one.truths.items()})
+        for one in found.values()
+    ]
+    return sorted(directed, key=lambda one: order.index(one.space.name)), said
+
+
+def _directed(truth: Truth, higher_is_better: Optional[bool]) -> Truth:
+    return truth.directed(higher_is_better) if truth.decided == "assumed" else truth
 
 
 def available(

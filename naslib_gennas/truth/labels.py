@@ -29,12 +29,14 @@ class Labels:
     Attributes:
         about: what a reader should know of the table that they are from: which of its values are better and how that
             was decided, then `Truth.remarks`; empty without a table.
+        doubt: what to say where scores contradict them strongly; empty where it is known which values are better.
     """
 
     name: str
     archs: Tuple[str, ...]
     values: Tuple[float, ...]
     about: Tuple[str, ...] = ()
+    doubt: str = ""
 
     def ordered(self) -> Labels:
         """Best, worst, second best, second worst, ...: the order that shows soonest that a task is hopeless."""
@@ -61,12 +63,13 @@ def read(
     if isinstance(spec, Labels):
         return spec
     about: Tuple[str, ...] = ()
+    doubt = ""
     if isinstance(spec, Mapping):
         name, sign, rows = "labels", 1.0, list(spec.items())
     else:
         table = load(spec, space, higher_is_better)
         name, sign = f"labels '{table.name}'", 1.0 if table.higher_is_better else -1.0
-        rows, about = list(table.texts.items()), _about(table)
+        rows, about, doubt = list(table.texts.items()), _about(table), table.doubt(-1.0)
         _check_rows(spec, table, space)
         if table.skipped:
             raise InputError(f"{name}: {table.skipped} rows have no finite number or no architecture of {space.name}")
@@ -85,7 +88,7 @@ def read(
         raise InputError(f"{name}: {len(values)} architectures; at least {FEWEST} are needed, 20 are usual")
     if len(set(values)) == 1:
         raise InputError(f"{name}: all {len(values)} values are {values[0]:g}; there is nothing to order")
-    return Labels(name, tuple(archs.values()), tuple(values), about)
+    return Labels(name, tuple(archs.values()), tuple(values), about, doubt)
 
 
 def choose(
@@ -157,7 +160,7 @@ def draw(table: Truth, space: SearchSpace[Any], n: int, seed: int, without: Sequ
             values.append(table.better(value))
     if len(archs) < n:
         raise InputError(f"truth '{table.name}' has only {len(archs)} architectures to draw; {n} were asked for")
-    return Labels(f"{n} of {table.name}", tuple(archs), tuple(values), _about(table))
+    return Labels(f"{n} of {table.name}", tuple(archs), tuple(values), _about(table), table.doubt(-1.0))
 
 
 def _about(table: Truth) -> Tuple[str, ...]:
