@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -38,12 +39,27 @@ def folder(out: Union[str, Path]) -> Path:
     Raises:
         InputError: it cannot be made or written to.
     """
+    path = made(out)
+    probe = path / f".probe-{os.getpid()}"
+    try:
+        probe.write_bytes(b"\0" * 4096)
+    except OSError as error:
+        raise InputError(f"output folder '{path}' cannot be written to: {error.strerror}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+    return path
+
+
+def made(out: Union[str, Path]) -> Path:
+    """Make a folder.
+
+    Raises:
+        InputError: it cannot be made.
+    """
     path = Path(out)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f".probe-{os.getpid()}"
-        probe.write_bytes(b"\0" * 4096)
-        probe.unlink()
     except OSError as error:
         raise InputError(f"output folder '{path}' cannot be written to: {error.strerror}") from None
     return path

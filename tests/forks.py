@@ -32,6 +32,7 @@ def forked(run: Callable[[], Any], **options: Any) -> subprocess.Popen[str]:
         warnings.resetwarnings()  # Python's own filters, not pytest's
         for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
             warnings.simplefilter("ignore", kind)
+        warnings.showwarning = lambda message, kind, *_, **__: print(f"{kind.__name__}: {message}", file=sys.stderr)
         code = 1
         try:
             sys.stdin = open(0, closefd=False)

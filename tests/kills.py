@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import sqlite3
@@ -19,7 +20,7 @@ def kept(store: Path) -> Kept:
     if not store.exists():
         return {}
     try:
-        with sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=5) as database:
+        with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=5)) as database:
             scores = database.execute("SELECT run, key, score, status, details, created FROM scores").fetchall()
             steps = database.execute("SELECT name, n, entry FROM journals").fetchall()
     except sqlite3.Error:  # it is just being made

@@ -6,7 +6,6 @@ import itertools
 import math
 import os
 import random
-import runpy
 import signal
 import subprocess
 import sys
@@ -18,7 +17,6 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-import forks
 import numpy as np
 import pytest
 import torch
@@ -305,8 +303,6 @@ def start(tmp_path, count=400, workers=2, steps=2):
     script = tmp_path / "script.py"
     store = str(tmp_path / "scores.sqlite")
     script.write_text(SCRIPT.format(count=count, workers=workers, store=store, steps=steps))
-    if workers == 1:
-        return forks.forked(lambda: runpy.run_path(str(script), run_name="__main__"), start_new_session=True)
     environment = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [sys.executable, str(script)],

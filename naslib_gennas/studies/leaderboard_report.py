@@ -29,9 +29,9 @@ def write(board: Leaderboard, folder: Union[str, Path]) -> Path:
     files, not the scores: a warning says so.
 
     Raises:
-        InputError: the folder cannot be made or written to.
+        InputError: the folder cannot be made.
     """
-    place = files.folder(folder)
+    place = files.made(folder)
     with writing(place):
         files.write_json(place / "result.json", board.to_json())
         with files.Rows(place / "standings.csv", STANDINGS) as file:

@@ -42,9 +42,9 @@ def write(comparison: Comparison, folder: Union[str, Path]) -> Path:
     A full disk loses these files, not the scores: a warning says so.
 
     Raises:
-        InputError: the folder cannot be made or written to.
+        InputError: the folder cannot be made.
     """
-    place = files.folder(folder)
+    place = files.made(folder)
     scored = [column for column in comparison.columns if column.scores]
     try:
         files.write_json(place / "result.json", comparison.to_json())
