@@ -7,12 +7,13 @@ import math
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 import warnings
 from itertools import permutations, product
 from pathlib import Path
 
-import forks
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -132,10 +133,14 @@ def test_a_search_killed_again_and_again_ends_as_the_uninterrupted_one(tmp_path)
     attempts = int(os.environ.get("GENNAS_KILLS", "3"))
     count, draw = 30 * attempts, random.Random(3)
     usual = ", ".join(f"{key}={value!r}" for key, value in USUAL.items())
-    script = KILLED.format(usual=usual, count=count)
+    script = tmp_path / "script.py"
+    script.write_text(KILLED.format(usual=usual, count=count))
+    environment = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
     path, kills, before = tmp_path / "s.sqlite", 0, 0
     for _ in range(attempts):
-        process = forks.script(script, path)
+        process = subprocess.Popen(
+            [sys.executable, str(script), str(path)], env=environment, stdout=subprocess.PIPE, text=True
+        )
         while process.poll() is None and entries(path) < before + 8:
             time.sleep(0.02)
         time.sleep(draw.uniform(0, 0.1))
