@@ -1,4 +1,4 @@
-"""What setup.cfg cannot say: a .pth file beside the package, and a description whose links work on a package index."""
+"""What setup.cfg cannot say: a .pth file beside the package, and a description that reads well on a package index."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from setuptools.command.build_py import build_py
 
 #: Lets NASLib find the measures: Python reads it in site-packages itself.
 HOOK = "naslib_gennas_hook.pth"
-#: Where the repository can be read, once it is public; the description's pictures and links then lead there.
-REPOSITORY = ""
 
 
 class BuildWithHook(build_py):
@@ -29,12 +27,9 @@ class BuildWithHook(build_py):
 
 
 def description() -> str:
-    """The README with absolute links; without a place to lead to, pictures are left out and links are their text."""
+    """The README without what has no place to lead to on a package index: pictures, and links to other files."""
     text = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
     here = r"(?!https?://|#|mailto:)"
-    if REPOSITORY:
-        text = re.sub(rf"!\[([^]]*)\]\({here}([^)]+)\)", rf"![\1]({REPOSITORY}/raw/main/\2)", text)
-        return re.sub(rf"(?<!!)\[([^]]*)\]\({here}([^)]+)\)", rf"[\1]({REPOSITORY}/blob/main/\2)", text)
     text = re.sub(rf"!\[[^]]*\]\({here}[^)]+\)\n*", "", text)
     return re.sub(rf"\[([^]]*)\]\({here}[^)]+\)", r"\1", text)
 
