@@ -149,15 +149,24 @@ def naslib_branch() -> Optional[str]:
     return head[len("ref: refs/heads/") :] if head.startswith("ref: refs/heads/") else head[:12]
 
 
+def is_naslibs(file: Path) -> bool:
+    """Whether a file is one of NASLib's own."""
+    path = naslib_path()
+    return path is not None and file.resolve().is_relative_to(path.resolve())
+
+
 def blame(error: BaseException) -> str:
     """What an exception says in one line, and the line of NASLib's code that it came from, if any."""
     said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".rstrip(": ")
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, AttributeError) and frames and frames[-1].filename.endswith("config.py"):
+        said = f"the config has no key '{error}', which NASLib asks for"  # a CfgNode's way of saying so
     path = naslib_path()
-    frames = [] if path is None else traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if path is not None and Path(frame.filename).is_relative_to(path)]
+    own = [frame for frame in frames if is_naslibs(Path(frame.filename))]
     if not own or path is None:
         return said
-    return f"{said} (in NASLib's {Path(own[-1].filename).relative_to(path.parent)}, line {own[-1].lineno})"
+    place = Path(own[-1].filename).resolve().relative_to(path.resolve().parent)
+    return f"{said} (in NASLib's {place}, line {own[-1].lineno})"
 
 
 def data_folder() -> Optional[Path]:

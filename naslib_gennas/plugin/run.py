@@ -20,6 +20,8 @@ from naslib_gennas.plugin.scoring import FEW_SHOT, TASKS, GraphScorer, finite
 
 # The dictionaries in which NASLib's runners look an optimizer or a predictor up.
 _TABLES = ("supported_optimizers", "supported_predictors")
+# This module's name, which is another where it runs as a program.
+_HERE = "naslib_gennas.plugin.run"
 
 
 def run(argv: Sequence[str]) -> None:
@@ -29,7 +31,7 @@ def run(argv: Sequence[str]) -> None:
 
     Raises:
         InputError: no script is named, the file is absent, NASLib is, or its benchmark data that the script asks for;
-            or the config has a key or a measure that nobody knows.
+            the config has a key or a measure that nobody knows; or a runner of NASLib ends with an exception.
     """
     if not argv:
         raise InputError("no script: write python -m naslib_gennas.plugin.run SCRIPT.py ARGS...")
@@ -45,7 +47,14 @@ def run(argv: Sequence[str]) -> None:
         raise InputError(f"script '{script}' is no Python: {error}") from None
     with _as_main(script, argv), upstream.mended(), contextlib.ExitStack() as stack:
         _serve(stack)
-        exec(code, sys.modules["__main__"].__dict__)
+        try:
+            exec(code, sys.modules["__main__"].__dict__)
+        except InputError:
+            raise
+        except Exception as error:
+            if not compat.is_naslibs(script):  # the user's own script: its traceback is what helps
+                raise
+            raise InputError(f"NASLib's own {script.parent.name}/{script.name}: {compat.blame(error)}") from error
 
 
 @contextlib.contextmanager
@@ -185,7 +194,7 @@ def _extended(source: str, script: Path) -> ast.Module:
         targets = statement.targets if isinstance(statement, ast.Assign) else []
         for target in targets:
             if isinstance(target, ast.Name) and target.id in _TABLES:
-                line = f"{target.id}.update(__import__({__name__!r}, fromlist=['ours']).ours(config))"
+                line = f"{target.id}.update(__import__({_HERE!r}, fromlist=['ours']).ours(config))"
                 more = ast.parse(line, "naslib_gennas").body[0]
                 body.append(ast.copy_location(more, statement))
     tree.body = body
