@@ -216,6 +216,13 @@ def test_killed_search_resumes_to_the_uninterrupted_result(tmp_path: Path) -> No
     subprocess.run(_search(killed, "--resume"), check=True, stdout=subprocess.DEVNULL)
     (first,), (second,) = ([json.loads(p.read_text()) for p in f.rglob("architecture.json")] for f in (whole, killed))
     assert first == second and first["evaluations"] == 14
+    (run_folder,) = (path.parent for path in killed.rglob("architecture.json"))
+    source = tmp_path / "model.py"
+    exporting = ["export", "nasbench201", str(run_folder), "--to", str(source)]
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "naslib_gennas", *exporting], check=True, stdout=subprocess.DEVNULL
+    )
+    assert "class" in source.read_text()
     states = [torch.load(next(f.rglob("model_final.pth")), weights_only=True)["model"] for f in (whole, killed)]
     assert list(states[0]) == list(states[1])  # the name of the state is its digest
 
