@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from typing import Any, Callable, List, Sequence
 
@@ -11,8 +10,6 @@ from naslib_gennas.plugin import config
 from naslib_gennas.plugin.benchmark import Benchmark
 from naslib_gennas.plugin.notations import Spec
 from naslib_gennas.plugin.scoring import GraphScorer, finite, task_of
-
-logger = logging.getLogger(__name__)
 
 #: The key of the config: how many architectures are scored; 0: no warm start.
 KEY = "gennas_warm_start"
@@ -43,6 +40,8 @@ def check(settings: Any) -> int:
 def best(benchmark: Benchmark, settings: Any, scorer: GraphScorer) -> List[Spec]:
     """The best architectures of those drawn, in falling order of their score; as many as the optimizer begins with.
 
+    How many they are of how many is printed.
+
     Args:
         benchmark: the search space; architectures whose accuracy is known are drawn, their accuracy is not looked at.
         settings: NASLib's configuration, with ours.
@@ -56,7 +55,8 @@ def best(benchmark: Benchmark, settings: Any, scorer: GraphScorer) -> List[Spec]
     scores = {spec: finite(scorer.score_spec(benchmark.space, spec, task)) for spec in drawn}
     ranked = sorted(drawn, key=lambda spec: scores[spec], reverse=True)
     kept = ranked[: settings.search[BEGINNINGS[settings.optimizer]]]
-    logger.info("gennas: '%s' begins with the best %d of %d architectures", settings.optimizer, len(kept), count)
+    # Printed, as NASLib's own runners show the log of their modules only.
+    print(f"warm start: '{settings.optimizer}' begins with the best {len(kept)} of {count} architectures by {task}")
     return kept
 
 
