@@ -94,7 +94,7 @@ def test_rows_without_ground_truth_say_what_to_install_and_fail_nothing_else(her
     blank = [one for one in made.measured if one.row.space.startswith("nds-")]
     assert len(known) == 7 and all(one.figures and not one.problem for one in known)
     assert len(blank) == 14 and all("gennas truth add nds FOLDER" in one.problem for one in blank)
-    assert not made.failure and any("nds-resnet" in line for line in reproduction_report.blanks(made))
+    assert not made.failure and any("ResNet, search-R" in line for line in reproduction_report.blanks(made))
     scores = {one.row.column: [score for score, _ in one.points] for one in known if one.row.line.endswith("single")}
     assert len({tuple(values) for values in scores.values()}) == len(scores)  # biases of the heads count, too
 
@@ -199,5 +199,5 @@ def test_mistakes_are_a_line(here, tables) -> None:
         with pytest.raises(InputError, match=message):
             here(**more)
     nothing = here("table1", folders=[])
-    assert "no ground truth for nasbench101" in nothing.failure
+    assert "no ground truth: `gennas truth add nasbench101 FILE`" in nothing.failure
     assert math.isnan(nothing.measured[0].seconds)

@@ -88,6 +88,7 @@ def scatters(made: Reproduction) -> Figure:
         axis.scatter(x[known], y[known], s=9, alpha=0.7, linewidths=0, color=plots.BLUE)
         axis.set_title(f"{one.row.column}: {one.figures['spearman'].value:.2f}", fontsize=8)
         axis.tick_params(labelsize=6)
+        axis.locator_params(axis="x", nbins=4)
         axis.grid(alpha=0.3)
         if axis in axes[:, 0]:
             axis.set_ylabel(one.row.line, fontsize=7)

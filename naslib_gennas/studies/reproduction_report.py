@@ -201,7 +201,7 @@ def blanks(made: Reproduction) -> List[str]:
     for problem, those in found.items():
         columns = list(dict.fromkeys(one.row.column for one in those))
         rows = list(dict.fromkeys(one.row.line for one in those))
-        where = f"{', '.join(rows)}" + (f" ({', '.join(columns)})" if len(columns) <= 3 else "")
+        where = "; ".join(rows) + (f" ({', '.join(columns)})" if len(columns) <= 3 else "")
         lines.append(f"{where}: {problem}")
     return lines
 

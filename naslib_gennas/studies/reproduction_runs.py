@@ -109,7 +109,7 @@ class Run:
             return row.absent
         benchmark = self.found.get(row.space)
         if benchmark is None:
-            return f"no ground truth for {row.space}: {_install(row.space)}"
+            return f"no ground truth: {_install(row.space)}"
         for column, table in benchmark.truths.items():
             if not row.data_set or row.data_set in re.split(r"[_.\s]", column.lower()):
                 return table
