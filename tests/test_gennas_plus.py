@@ -92,8 +92,51 @@ class Smooth(StagedNetwork):
 
 
 def test_a_network_without_relus_has_a_score():
-    found = proxies.get("gennas-plus", FAST.replace(name="two", steps=2)).score(Smooth(), INPUTS, 0)
+    network = Smooth()
+    network.fixed_skeleton = True
+    found = proxies.get("gennas-plus", FAST.replace(name="two", steps=2)).score(network, INPUTS, 0)
     assert found.status == "ok" and found.details["patterns"] > 1.0
+
+
+def test_where_sizes_differ_it_is_made_of_progress_and_units():
+    network = Smooth()
+    plus = proxies.get("gennas-plus", FAST).score(network, INPUTS, 0)
+    short = FAST.replace(steps=24, steps_per_norm=None, record_every=24, average=1, statistics="batch", relative=1.0)
+    loss = -proxies.get("gennas-combo", short).score(network, INPUTS, 0).value
+    assert plus.details["progress"] == pytest.approx(-math.log(loss), rel=1e-4)
+    assert plus.details["units"] == 8 * 16 * 16 + 8 * 8 * 8
+    assert plus.value == pytest.approx(math.log(plus.details["progress"]) + 0.7 * math.log(plus.details["units"]))
+
+
+def test_which_of_the_two_it_is_says_the_search_space():
+    cells = {"nasbench101", "nasbench201", "darts", "transnas-micro", "nds-darts-fix", "nds-enas-fix", "nds-pnas-fix"}
+    assert {name for name in spaces.names() if spaces.get(name).fixed_skeleton} == cells | {"nds-darts-fix-in"}
+    draws = np.random.default_rng(0)
+    for name in ("nasbench101", "nats-size"):
+        space = spaces.get(name)
+        network = spaces.build(space, space.sample(draws), FAST, 0)
+        assert network.fixed_skeleton == (name in cells)
+        found = proxies.get("gennas-plus", FAST.replace(name="x", steps=3)).score(network, INPUTS, 0)
+        assert ("units" in found.details) == (name not in cells)
+
+
+def test_a_wider_network_is_better_where_widths_differ():
+    space = spaces.get("nats-size")
+    narrow, wide = (spaces.build(space, space.parse(text), FAST, 0) for text in ("8:8:8:8:8", "64:64:64:64:64"))
+    chosen = proxies.get("gennas-plus", FAST)
+    assert chosen.score(wide, INPUTS, 0).value > chosen.score(narrow, INPUTS, 0).value + 1
+
+
+def test_a_network_that_learns_nothing_is_below_all_that_do():
+    class Still(Smooth):
+        """Its maps are zero, whatever its weights are."""
+
+        def forward(self, x):
+            return [0 * stage for stage in super().forward(x)]
+
+    still = proxies.get("gennas-plus", FAST).score(Still(), INPUTS, 0)
+    moving = proxies.get("gennas-plus", FAST).score(Smooth(), INPUTS, 0)
+    assert still.status == "ok" and math.isfinite(still.value) and still.value < moving.value - 1
 
 
 def test_a_recurrent_cell_is_as_good_as_the_worst_of_its_three_trainings():

@@ -69,7 +69,8 @@ def test_a_plain_vgg_and_maps_that_grow_again():
 
 
 def test_named_stages_need_no_classifier_that_fits():
-    network = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 6, 3, 1, 1), nn.Flatten(), nn.Linear(7, 2))
+    first = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU())
+    network = nn.Sequential(first, nn.Conv2d(4, 6, 3, 1, 1), nn.Flatten(), nn.Linear(7, 2))
     assert tapped(score_network(network, ["0", "1"], profile=TINY)) == ["0: 4x8x8", "1: 6x8x8"]
     with pytest.raises(InputError, match="cannot take 2x3x16x16 images"):
         score_network(network, profile=TINY)

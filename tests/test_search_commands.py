@@ -155,7 +155,7 @@ def test_the_store_is_listed_exported_and_pruned(place):
         "none",
     )
     listed = json.loads(run("store", "list", "--store", "s.sqlite", "--json", "-").stdout)
-    assert [entry["proxy"] for entry in listed] == ["gennas-combo"] and 1 <= listed[0]["scores"] <= 6
+    assert [entry["proxy"] for entry in listed] == ["gennas-plus"] and 1 <= listed[0]["scores"] <= 6
     assert run("store", "export", "scores.csv", "--store", "s.sqlite").exit_code == 0
     assert len(Path("scores.csv").read_text(encoding="utf-8").splitlines()) == 1 + listed[0]["scores"]
     refused = run("store", "prune", "--store", "s.sqlite")

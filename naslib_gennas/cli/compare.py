@@ -23,7 +23,7 @@ def compare(
             metavar="A,B,...",
             help="Each NAME, NAME@PROFILE, vote:A+B, ranksum:A+B, az_nas or FILE.py. The others are compared with the "
             "first.",
-            show_default="gennas-combo, synflow, jacob_cov, naswot, params",
+            show_default="gennas-plus, gennas-combo, synflow, jacob_cov, naswot, params",
         ),
     ] = None,
     via: Annotated[

@@ -99,7 +99,7 @@ ProxyName = Annotated[
         "--proxy",
         metavar="NAME",
         help="gennas-TASK or a baseline such as synflow.",
-        show_default="gennas-combo; gennas-nlp-combo for RNNs",
+        show_default="gennas-plus",
     ),
 ]
 Count = Annotated[

@@ -12,12 +12,13 @@ def describe(networks: List[str], proxy: Optional[str], settings: Mapping[str, A
     """Print what would be scored of each network; nothing is trained."""
     from dataclasses import asdict
 
+    from naslib_gennas import proxies
     from naslib_gennas.scoring.network import describe_network
 
     found = {}
     for name in networks:
         try:
-            found[name] = describe_network(name, proxy=proxy or "gennas-combo", **settings)
+            found[name] = describe_network(name, proxy=proxy or proxies.USUAL, **settings)
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
         output.console.print(f"{name}\n{found[name]}", markup=False)
@@ -27,6 +28,7 @@ def describe(networks: List[str], proxy: Optional[str], settings: Mapping[str, A
 
 def rank(networks: List[str], proxy: Optional[str], settings: Mapping[str, Any], seeds: int, output: Output) -> None:
     """Score the networks and print them as a table, the best first."""
+    from naslib_gennas import proxies
     from naslib_gennas.scoring import network_ranking
     from naslib_gennas.studies.plots import rounded
 
@@ -37,7 +39,7 @@ def rank(networks: List[str], proxy: Optional[str], settings: Mapping[str, Any],
             advance(len(begun), note=name)
             begun.append(name)
 
-        chosen = proxy or "gennas-combo"
+        chosen = proxy or proxies.USUAL
         rows = network_ranking.rank_networks(networks, seeds, proxy=chosen, progress=begin, **settings)
     table: List[Tuple[str, ...]] = [("score", f"95% of {seeds} seeds", "params", "FLOPs", "reached", "network")]
     for row in rows:

@@ -29,6 +29,7 @@ class StagedNetwork(nn.Module, ABC):
 
     Attributes:
         built_from: the search space and the architecture that it was built from, where `spaces.build` did.
+        fixed_skeleton: `SearchSpace.fixed_skeleton` of that space.
         norm_depth: `SearchSpace.norm_depth` of that space at the network's size; None where it is not known.
         dimensions: of its stage feature maps besides images and channels: 2, or 1 for maps over time.
         arguments: what its class was called with, positions and keywords, so that it can be written down as source;
@@ -46,6 +47,7 @@ class StagedNetwork(nn.Module, ABC):
     batch_axis: int = 0
     reachable: Sequence[nn.Parameter] = ()
     built_from: Optional[Origin] = None
+    fixed_skeleton: bool = False
     norm_depth: Optional[int] = None
     arguments: Tuple[Tuple[Any, ...], Dict[str, Any]] = ((), {})
 

@@ -22,6 +22,7 @@ from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.plugin import compat
 from naslib_gennas.plugin.taps import Taps, taps_of
 from naslib_gennas.randomness import derive, isolated
+from naslib_gennas.spaces.space import SearchSpace
 
 
 class NaslibGraphNetwork(StagedNetwork):
@@ -45,6 +46,7 @@ class NaslibGraphNetwork(StagedNetwork):
             raise InputError(f"{row.name}: its network takes {self._inputs} channels; images have 3, or 1 when grey")
         self._channels = self._probe()
         self.norm_depth = norm_depth(row)
+        self.fixed_skeleton = fixed_skeleton(row)
 
     @property
     def stage_channels(self) -> List[int]:
@@ -193,10 +195,18 @@ def network_of(graph: Any, row: Taps) -> NaslibGraphNetwork:
 
 def norm_depth(row: Taps) -> Optional[int]:
     """That of our own search space of the same architectures, at its benchmark's size, which NASLib's graphs have."""
-    if row.native not in spaces.names():
-        return None
-    native = spaces.get(row.native)
-    return native.norm_depth(native.paper_size)
+    native = _native(row)
+    return None if native is None else native.norm_depth(native.paper_size)
+
+
+def fixed_skeleton(row: Taps) -> bool:
+    """Whether all graphs of the row have one width and depth."""
+    native = _native(row)
+    return native is not None and native.fixed_skeleton
+
+
+def _native(row: Taps) -> Optional[SearchSpace[Any]]:
+    return spaces.get(row.native) if row.native in spaces.names() else None
 
 
 def _require_architecture(graph: Any, row: Taps) -> None:

@@ -49,6 +49,7 @@ class NaslibSpace(SearchSpace[Spec]):
         with isolated(0):
             self._blank = self._make()
         self.row, self.options = taps_of(self._blank), options_of(self._blank)
+        self.fixed_skeleton = graph_network.fixed_skeleton(self.row)
         # Without its network a graph takes one spec after the other; with it, a second one is refused.
         self._blank.instantiate_model = False
         self._blank.any_mutant = True  # where a table answers for NASLib's graphs, it does not bound ours

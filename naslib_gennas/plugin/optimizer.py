@@ -65,7 +65,7 @@ class GenNASRegularizedEvolution(MetaOptimizer):
         self.sample_size = _whole(search, "sample_size", 10, 1)
         self.seed = _whole(search, "seed", _whole(config, "seed", 0, 0), 0)
         self.count = _whole(search, "gennas_finalists", -1, -1)
-        self.task = task_of(str(getattr(search, "gennas_task", "gennas_combo")))
+        self.task = task_of(str(getattr(search, "gennas_task", "gennas_plus")))
         self.scorer = GraphScorer(
             Settings(
                 profile=getattr(search, "gennas_profile", None) or None,

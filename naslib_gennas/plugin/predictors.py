@@ -28,7 +28,7 @@ DEFAULTS: Mapping[str, Any] = {
     "experiment_type": "single",
     "search_space": "nasbench201",
     "dataset": "cifar10",
-    "predictor": "gennas_combo",
+    "predictor": "gennas_plus",
     "uniform_random": 1,
     "test_size": 40,
     "train_size_single": 10,

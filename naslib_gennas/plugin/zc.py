@@ -22,7 +22,7 @@ DEFAULTS: Mapping[str, Any] = {
     "config_type": "zc",
     "search_space": "nasbench201",
     "dataset": "cifar10",
-    "predictor": "gennas_combo",
+    "predictor": "gennas_plus",
     "test_size": 40,
     "train_portion": 0.7,
     "batch_size": 256,

@@ -22,6 +22,8 @@ OTHERS = frozenset(
     "relu6 hardtanh silu gelu hardswish prelu rrelu elu selu celu mish softplus tanh sigmoid hardsigmoid logsigmoid "
     "softsign tanhshrink hardshrink softshrink threshold clamp clamp_min".split()
 )
+# Recurrent layers end in a tanh whose sign their output has.
+RECURRENT = frozenset(("lstm", "gru", "rnn_tanh", "rnn_relu"))
 
 
 def visit(network: StagedNetwork, inputs: torch.Tensor, see: Callable[[torch.Tensor], None]) -> None:
@@ -90,6 +92,11 @@ class _Watch(TorchFunctionMode):
             # Only what belongs to images: no function of weights or positions.
             if isinstance(entered, torch.Tensor) and entered.dim() > 1 and entered.shape[0] == self._images:
                 self.show(entered.flatten(1) > 0)
+        if name in RECURRENT:
+            output = func(*args, **(kwargs or {}))
+            states = output[0] if output[0].shape[0] == self._images else output[0].transpose(0, 1)
+            self.show(states.flatten(1) > 0)
+            return output
         if name == "conv2d" and hasattr(args[0], "pattern"):
             args[0].readers += 1
             if args[0].readers > 1:

@@ -1,4 +1,4 @@
-"""`gennas-plus`: a few trainings and what the untrained network shows, as one score of one architecture."""
+"""`gennas-plus`: short regressions and what the untrained network shows, as one score of one network."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 
 from naslib_gennas.networks import structure
 from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.proxies.activations import watch
 from naslib_gennas.proxies.meco import meco
 from naslib_gennas.proxies.proxy import Proxy, Score
 from naslib_gennas.proxies.registry import register
@@ -22,7 +23,8 @@ from naslib_gennas.regression.maps import regress
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.regression.sequences import regress_sequences
 
-#: The proxy tasks that a network is trained on, each from the same initial weights, onto signals of its own drawing.
+#: The proxy tasks that a network of a fixed skeleton is trained on, each from the same initial weights, onto signals of
+#: its own drawing.
 TASKS = ("combo", "combo", "single")
 #: About so many training steps in all: three trainings of 24 steps, or one of 60. Deep networks are trained for longer,
 #: and a second time tells no more of them.
@@ -32,20 +34,34 @@ WEIGHTS = {"zen": 1 / 400, "log meco": 0.03, "longest path": 0.004, "shortest pa
 #: Images that activation patterns are told apart by: more would tell nearly all units of these networks apart.
 PATTERN_IMAGES = 8
 
-#: The same for recurrent networks, which have no feature maps to look at untrained.
+#: Steps of the one training where networks differ in width or depth.
+SHORT = 24
+#: What one unit of log units counts beside one of log progress (docs/leaderboard.md says how it was found).
+UNITS_WEIGHT = 0.7
+#: Progress below this is none: its logarithm would be that of rounding.
+LEAST_PROGRESS = 1e-3
+
+#: Recurrent networks have no feature maps to look at untrained.
 SEQUENCE_TASKS = ("nlp-search", "nlp-search", "nlp-search")
 
 
 @register("gennas-plus")
 def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
-    """Minus the mean of one to three regression losses, plus what the untrained network shows, by `WEIGHTS`; of a
-    recurrent network minus the highest of three regression losses.
+    """How fast a network learns a regression (arXiv:2108.01899), beside what its space leaves open.
 
-    The regression loss (arXiv:2108.01899) says how well a network trains, the Zen-score (arXiv:2102.01063) how
-    expressive it is untrained, MeCo (NeurIPS 2023) how independent its channels are, the distinct activation patterns
-    of eight images (arXiv:2403.04161) whether it tells inputs apart, and the convolutions on its longest and on its
-    shortest path whether it is deep and has shortcuts: they err in different ways. Several draws of signals lessen the
-    noise of one. It needs no other architectures to compare with, unlike a sum of ranks.
+    Networks of one skeleton (`SearchSpace.fixed_skeleton`) differ in their cells alone: minus the mean of one to three
+    regression losses, plus what the untrained network shows, by `WEIGHTS`. The Zen-score (arXiv:2102.01063) says how
+    expressive it is, MeCo (NeurIPS 2023) how independent its channels are, the distinct activation patterns of eight
+    images (arXiv:2403.04161) whether it tells inputs apart, and the convolutions on its longest and on its shortest
+    path whether it is deep and has shortcuts: they err in different ways.
+
+    Networks of all other spaces differ in width and depth, too: log progress + 0.7 log units. Progress is the logarithm
+    of the training-mode loss after a third of the steps over the loss after all 24, by the batch's own statistics,
+    since running averages of deep networks lag behind for longer than that; units are those of all activations up to
+    the last stage, for one image.
+
+    Of a recurrent network minus the highest of three regression losses. It needs no other architectures to compare
+    with, unlike a sum of ranks.
     """
     chosen = asked or profiles.get()
     settings = {
@@ -53,26 +69,18 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
         "steps": STEPS,
         "weights": WEIGHTS,
         "pattern_images": PATTERN_IMAGES,
+        "short": [TASKS[0], min(SHORT, chosen.steps)],
+        "units": UNITS_WEIGHT,
         "sequence_tasks": list(SEQUENCE_TASKS),
     }
 
     def measure(network: StagedNetwork, batch: Batch, seed: int) -> Score:
         inputs = batch.tensor
-        recurrent = not inputs.numel()
-        names = SEQUENCE_TASKS if recurrent else TASKS[: max(1, round(STEPS / chosen.steps_for(network.norm_depth)))]
-        train = regress_sequences if recurrent else regress
-        losses: List[float] = []
-        for index, name in enumerate(names):
-            # The first training is that of the plain proxy of its task.
-            drawn = derive(seed, "plus", index) if index else seed
-            result = train(copy.deepcopy(network), inputs, tasks.get(name), chosen, drawn)
-            if not math.isfinite(result.loss):
-                return Score(-math.inf, "diverged", f"training {index + 1}, on {name}: {result.reason}")
-            losses.append(result.loss)
-        # A good recurrent cell learns all of them: the worst says more than the mean.
-        if recurrent:
-            return Score(-max(losses), details={"regressions": losses})
-        return _with_untrained(losses, network, inputs, seed)
+        if not inputs.numel():
+            return _of_sequences(network, inputs, seed, chosen)
+        inputs = inputs.to(network.dtype) if network.dtype and inputs.is_floating_point() else inputs
+        network = network.to(network.dtype) if network.dtype else network
+        return (_of_cells if network.fixed_skeleton else _of_sizes)(network, inputs, seed, chosen)
 
     sequences = chosen.sequences or tasks.get(SEQUENCE_TASKS[0]).batch_size
     return Proxy(
@@ -82,8 +90,16 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
     )
 
 
-def _with_untrained(losses: List[float], network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
+def _of_cells(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: Profile) -> Score:
     """Minus the mean loss, plus what the network shows before it is trained."""
+    losses: List[float] = []
+    for index, name in enumerate(TASKS[: max(1, round(STEPS / profile.steps_for(network.norm_depth)))]):
+        # The first training is that of the plain proxy of its task.
+        drawn = derive(seed, "plus", index) if index else seed
+        trained = regress(copy.deepcopy(network), inputs, tasks.get(name), profile, drawn)
+        if not math.isfinite(trained.loss):
+            return Score(-math.inf, "diverged", f"training {index + 1}, on {name}: {trained.reason}")
+        losses.append(trained.loss)
     untrained = {
         "meco": float(meco(copy.deepcopy(network).train(), inputs, seed)),
         "zen": float(zen(copy.deepcopy(network).train(), inputs, seed)),
@@ -106,3 +122,37 @@ def _with_untrained(losses: List[float], network: StagedNetwork, inputs: torch.T
     }
     value = sum(WEIGHTS[name] * part for name, part in parts.items()) - sum(losses) / len(losses)
     return Score(value, details={"regressions": losses, **untrained, **paths})
+
+
+def _of_sizes(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: Profile) -> Score:
+    """log progress + `UNITS_WEIGHT` log units."""
+    counts: List[int] = []
+    untrained = copy.deepcopy(network).train()
+    try:
+        watch(untrained, len(inputs), lambda: untrained(inputs), lambda pattern: counts.append(pattern.shape[1]))
+    except ValueError as error:  # a part that cannot be measured has no number that could stand for it
+        return Score(-math.inf, "failed", f"{error}; gennas-combo needs none")
+    units, steps = sum(counts), min(SHORT, profile.steps)
+    short = profile.replace(
+        steps=steps, steps_per_norm=None, record_every=steps, average=1, statistics="batch", relative=1.0
+    )
+    trained = regress(network, inputs, tasks.get(TASKS[0]), short, seed)
+    if not 0 < trained.loss < math.inf:
+        reason = trained.reason or f"the loss was {trained.loss}"
+        return Score(-math.inf, "diverged", f"training on {TASKS[0]}: {reason}")
+    progress = -math.log(trained.loss)
+    value = math.log(max(progress, LEAST_PROGRESS)) + UNITS_WEIGHT * math.log(units)
+    return Score(value, details={"progress": progress, "units": units})
+
+
+def _of_sequences(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: Profile) -> Score:
+    """Minus the highest of the losses: a good recurrent cell learns all of them."""
+    losses: List[float] = []
+    for index, name in enumerate(SEQUENCE_TASKS):
+        # The first training is that of the plain proxy of its task.
+        drawn = derive(seed, "plus", index) if index else seed
+        trained = regress_sequences(copy.deepcopy(network), inputs, tasks.get(name), profile, drawn)
+        if not math.isfinite(trained.loss):
+            return Score(-math.inf, "diverged", f"training {index + 1}, on {name}: {trained.reason}")
+        losses.append(trained.loss)
+    return Score(-max(losses), details={"regressions": losses})

@@ -28,6 +28,8 @@ _OWNERS: Dict[str, Tuple[str, str]] = {}
 _FILES: Dict[Path, Tuple[types.ModuleType, List[str]]] = {}
 _loaded = False
 
+#: The proxy where none is asked for (docs/leaderboard.md says why it is this one).
+USUAL = "gennas-plus"
 #: Another package's entry points of this group are imported, and register proxies with `proxy` or `proxy_family`.
 GROUP = "naslib_gennas.proxies"
 

@@ -101,7 +101,7 @@ def score_network(
     stages: Optional[Sequence[StageName]] = None,
     *,
     count: int = 3,
-    proxy: Union[str, Proxy] = "gennas-combo",
+    proxy: Union[str, Proxy] = proxies.USUAL,
     inputs: Any = None,
     seed: int = 0,
     profile: ProfileLike = None,
@@ -116,9 +116,9 @@ def score_network(
     the same way. The score has been shown to rank networks of one family; across families, say a ResNet and a vision
     transformer, it has not.
 
-    >>> result = score_network(nn.Sequential(nn.Conv2d(3, 8, 3), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3)), profile="fast")
+    >>> result = score_network(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3, 2)), profile="fast")
     >>> [str(stage) for stage in result.stages]
-    ['0: 8x14x14', '2: 8x5x5']
+    ['1: 8x14x14', '2: 8x6x6']
 
     Args:
         module: it is called with the input alone. Or a function without arguments that makes one, or the name of one:
@@ -179,7 +179,7 @@ def describe_network(
     stages: Optional[Sequence[StageName]] = None,
     *,
     count: int = 3,
-    proxy: Union[str, Proxy] = "gennas-combo",
+    proxy: Union[str, Proxy] = proxies.USUAL,
     inputs: Any = None,
     profile: ProfileLike = None,
     resolution: Optional[int] = None,
@@ -227,7 +227,7 @@ def _settings(
     # `fast` is made for the shrunken networks of search spaces: in a deep network running averages lag too far behind.
     usual = "paper" if isinstance(proxy, str) and proxy.startswith("gennas-") else None
     if not isinstance(proxy, (str, Proxy)):
-        raise InputError(f"proxy is {proxy!r}; it takes a proxy's name, such as 'gennas-combo'")
+        raise InputError(f"proxy is {proxy!r}; it takes a proxy's name, such as '{proxies.USUAL}'")
     chosen = proxies.get(proxy, usual if profile is None else profile)
     if "cnn" not in chosen.kinds:
         raise InputError(f"proxy '{chosen.name}' does not score networks that take images")

@@ -23,8 +23,6 @@ from naslib_gennas.scoring.record import Record
 from naslib_gennas.scoring.store import Run, Store
 from naslib_gennas.spaces.space import SearchSpace
 
-#: The proxy for a kind of search space, where none is asked for.
-USUAL_PROXY = {"cnn": "gennas-combo", "rnn": "gennas-nlp-combo"}
 #: What a profile may be given as (see `profiles.get`).
 AnyProfile = Union[str, Mapping[str, Any], Profile, None]
 # A search over tasks brings a new proxy every time: only the last jobs are kept.
@@ -32,14 +30,14 @@ _JOBS = 64
 
 
 def proxy_for(space: SearchSpace[Any], proxy: Union[str, Proxy, None] = None, profile: AnyProfile = None) -> Proxy:
-    """The proxy of a name at a profile; None: the usual one of the space's kind.
+    """The proxy of a name at a profile; None: the usual one.
 
     Raises:
         InputError: no such proxy, one that cannot score the space, or one with a profile of its own and another one.
     """
     if isinstance(proxy, Proxy) and profile is not None:
         raise InputError(f"proxy '{proxy.name}' has a profile of its own; give its name to score at another")
-    return proxies.get(proxy if proxy is not None else USUAL_PROXY[space.kind], profile)
+    return proxies.get(proxy if proxy is not None else proxies.USUAL, profile)
 
 
 class Place:
@@ -142,7 +140,7 @@ class Scorer:
 
         Args:
             space: a search space or its name; or a scorer, which is given back as it is.
-            proxy: a proxy or its name; None: `gennas-combo` (`gennas-nlp-combo` for recurrent networks).
+            proxy: a proxy or its name; None: `proxies.USUAL`.
             inputs: the input batch (see `batches.load`); None: the proxy's own, photos for most.
             profile: size and cost of the scoring (see `profiles.get`); None: the proxy's own.
             initialise: how the networks' weights are drawn (see `networks.initialise`); None: as the profile says.
@@ -302,7 +300,7 @@ def score(
     Args:
         space: a search space or its name.
         arch: in the benchmark's notation.
-        proxy: a proxy or its name; None: `gennas-combo` (`gennas-nlp-combo` for recurrent networks).
+        proxy: a proxy or its name; None: `proxies.USUAL`.
         scoring: `inputs`, `profile`, `seed`, `device` and `store` (see `Scorer.of`).
 
     Returns:

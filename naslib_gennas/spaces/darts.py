@@ -32,6 +32,7 @@ class Darts(SearchSpace[Genotype]):
     NAS-Bench-301 holds; `parse` takes the others as well.
     """
 
+    fixed_skeleton = True
     # Two cells; node i = 2..5 reads two of i nodes, each through one of seven operations: 180 * 7**8 cells.
     count = (180 * 7**8) ** 2
     notation = EXAMPLE

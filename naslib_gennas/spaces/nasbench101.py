@@ -39,6 +39,7 @@ class Specification:
 class NasBench101(SearchSpace[Specification]):
     """The search space of NAS-Bench-101."""
 
+    fixed_skeleton = True
     count = 423624
     notation = '{"matrix": [[0, 1, 1], [0, 0, 1], [0, 0, 0]], "ops": ["input", "conv3x3-bn-relu", "output"]}'
     mutation = "each edge and each vertex changes with probability 1 / vertices"

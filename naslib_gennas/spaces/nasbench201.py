@@ -24,6 +24,7 @@ Cell = Tuple[str, str, str, str, str, str]
 class NasBench201(SearchSpace[Cell]):
     """The search space of NAS-Bench-201; an architecture is the tuple of its six operations."""
 
+    fixed_skeleton = True
     count = 15625
     notation = "|nor_conv_3x3~0|+|skip_connect~0|none~1|+|none~0|none~1|nor_conv_1x1~2|"
     mutation = "one of the six edges gets another operation"

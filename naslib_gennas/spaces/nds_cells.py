@@ -205,6 +205,7 @@ class NdsDarts(NdsCells):
 class NdsDartsFix(NdsDarts):
     """The records of DARTS that share one width and depth."""
 
+    fixed_skeleton = True
     widths, depths = (16,), (20,)
 
 
@@ -228,6 +229,7 @@ class NdsEnas(NdsCells):
 class NdsEnasFix(NdsEnas):
     """The records of ENAS that share one width and depth."""
 
+    fixed_skeleton = True
     widths, depths = (16,), (20,)
 
 
@@ -250,6 +252,7 @@ class NdsPnas(NdsCells):
 class NdsPnasFix(NdsPnas):
     """The records of PNAS that share one width and depth."""
 
+    fixed_skeleton = True
     widths, depths = (16,), (20,)
 
 
@@ -276,6 +279,7 @@ class NdsDartsImageNet(_ImageNet, NdsDarts):
 class NdsDartsFixImageNet(NdsDarts):
     """The records of DARTS for ImageNet that share one width and depth."""
 
+    fixed_skeleton = True
     imagenet = True
     widths, depths = (32,), (22,)
 

@@ -48,6 +48,7 @@ class SearchSpace(ABC, Generic[Arch]):
         paper_children: how the searches of arXiv:2108.01899 make children in this space (section 4.4), as `--children`
             says it; empty where the paper has no search of it.
         paper_size: the size that the paper's published correlations come from.
+        fixed_skeleton: whether all its networks have one width and depth, so that they differ in their cells alone.
         settings: what else decides which networks it builds, such as depth and width where they are free; part of a
             score's identity.
         published_settings: what else decides the network that is trained in the end (`published`), and no score.
@@ -67,6 +68,7 @@ class SearchSpace(ABC, Generic[Arch]):
     rates: Tuple[str, ...] = ()
     paper_children: str = ""
     paper_size: Size = Size(channels=16, cells=1)
+    fixed_skeleton: bool = False
     settings: Mapping[str, Any] = {}
     published_settings: Mapping[str, Any] = {}
     domain: Mapping[str, Any] = {}
@@ -190,4 +192,5 @@ def build(space: SearchSpace[Any], arch: Any, profile: Profile, seed: int) -> St
         network = space.build(arch, size)
     initialise(network, profile.initialise, derive(seed, "weights"))
     network.built_from, network.norm_depth = Origin(space, arch), space.norm_depth(size)
+    network.fixed_skeleton = space.fixed_skeleton
     return network

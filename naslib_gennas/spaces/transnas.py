@@ -59,6 +59,7 @@ class _TransNas(SearchSpace[Any]):
 class TransNasMicro(_TransNas):
     """The micro space: the cell of NAS-Bench-201 without its pooling, in a fixed skeleton of five modules."""
 
+    fixed_skeleton = True
     count = 4096
     notation = "64-41414-3_02_131"
     mutation = "one of the six edges gets another operation"

@@ -138,6 +138,7 @@ _PAPERS: Dict[str, Tuple[str, str, str, int, str]] = {
 # The beginning of a proxy's name: what it comes from.
 _OF: Dict[str, Tuple[str, ...]] = {
     "gennas": ("li2021gennas",),
+    "classification": ("li2021gennas",),
     "gennas-plus": ("li2021gennas", "lin2021zennas", "jiang2023meco", "peng2024swap"),
     "gennas-fewshot": ("li2021gennas", "lin2021zennas", "jiang2023meco", "peng2024swap"),
     "synflow": ("tanaka2020synflow", "abdelfattah2021zerocost"),

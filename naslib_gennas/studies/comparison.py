@@ -33,8 +33,8 @@ from naslib_gennas.truth.table import Truth
 
 #: The proxies that are compared where none are named, by kind of search space.
 USUAL = {
-    "cnn": ("gennas-combo", "synflow", "jacob_cov", "naswot", "params"),
-    "rnn": ("gennas-nlp-combo", "params"),
+    "cnn": ("gennas-plus", "gennas-combo", "synflow", "jacob_cov", "naswot", "params"),
+    "rnn": ("gennas-plus", "gennas-nlp-combo", "params"),
 }
 #: Another package's entry points of this group, each named as `via` calls it, are functions
 #: ``f(space, names) -> {name: (space, proxy)}``: its own measures, and where each is computed.

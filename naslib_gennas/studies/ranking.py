@@ -131,7 +131,7 @@ def rank(
 
     Args:
         space: a search space, its name, or a scorer.
-        proxy: a proxy or its name; None: `gennas-combo` (`gennas-nlp-combo` for recurrent networks).
+        proxy: a proxy or its name; None: `proxies.USUAL`.
         n: architectures to draw (64), none twice; isomorphic ones only where there are no others left. They come
             from the truth's table where that has a part of the space only.
         truth: "installed" (the table installed for the space, if any), None, or what `truth.load` takes.

@@ -30,7 +30,7 @@ from naslib_gennas.randomness import derive
 from naslib_gennas.regression import tasks
 from naslib_gennas.regression.genes import Genome, from_task, mutate, sample, to_task
 from naslib_gennas.regression.tasks import ProxyTask
-from naslib_gennas.scoring.scorer import USUAL_PROXY, Scorer
+from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.scoring.store import Store
 from naslib_gennas.spaces.space import SearchSpace
 from naslib_gennas.studies import methods
@@ -52,6 +52,8 @@ __all__ = ["Course", "Found", "Interrupted", "Trial", "search"]
 # The tasks of the highest fitness are scored under so many more seeds before one is chosen: 20 labels are few, and
 # the best of hundreds of noisy figures is mostly lucky.
 FINALISTS, SEEDS = 8, 2
+#: The proxy of the task that a search starts from and is compared with.
+USUAL_TASK = {"cnn": "gennas-combo", "rnn": "gennas-nlp-combo"}
 #: The fewest random tasks that tell how much of a correlation is luck.
 FOUNDERS = 8
 
@@ -110,8 +112,8 @@ def search(
         "method": "evolution",
         "population": ageing["population"],
         "tournament": ageing["tournament"],
-        "reference": USUAL_PROXY[chosen.kind],
-        "start": USUAL_PROXY[chosen.kind],
+        "reference": USUAL_TASK[chosen.kind],
+        "start": USUAL_TASK[chosen.kind],
         "device": scorer.place.device,
     }
     folder = None if out is None else files.search_folder(out, settings)
