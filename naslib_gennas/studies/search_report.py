@@ -31,6 +31,8 @@ COLUMNS = (
 
 #: What is drawn along: the key in a course's rows, and what it is called.
 AXES = {"evaluation": "evaluations", "spent": "core-seconds of the scores"}
+#: The colours and lines of a search and of random search beside it, apart in prints in grey, too.
+LINES = {plots.BLUE: "-", plots.VERMILION: "--"}
 
 
 def write(found: Found, folder: Path) -> None:
@@ -67,10 +69,10 @@ def plot(found: Found, path: Union[str, Path]) -> Path:
     courses = [course for course in (found.course, found.control) if course is not None and course.steps]
     for line, (key, label) in zip(axes, wanted):
         for axis, (along, words) in zip(line, AXES.items()):
-            for course, colour in zip(courses, (plots.BLUE, plots.VERMILION)):
+            for course, colour in zip(courses, LINES):
                 known = [row for row in rows(course, found.truth) if row[key] is not None and math.isfinite(row[key])]
                 x, y = [row[along] for row in known], [row[key] for row in known]
-                axis.step(x, y, where="post", color=colour, label=course.method)
+                axis.step(x, y, where="post", color=colour, linestyle=LINES[colour], label=course.method)
                 chosen = plain(course, found.truth)
                 end = {"best_truth": chosen["best"]["truth"], "regret": chosen["regret"]}.get(key)
                 if course.finalists and end is not None:

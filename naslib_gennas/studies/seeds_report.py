@@ -13,7 +13,7 @@ from naslib_gennas import files
 from naslib_gennas.studies import plots
 from naslib_gennas.studies.course import Course, rows
 from naslib_gennas.studies.result import writing
-from naslib_gennas.studies.search_report import AXES, quantities
+from naslib_gennas.studies.search_report import AXES, LINES, quantities
 from naslib_gennas.truth.table import Truth
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def band(courses: Sequence[Course], truth: Optional[Truth], value: str, along: s
         curve[last >= 0] = np.array(values)[last[last >= 0]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of places at which nothing is known
-        return np.array([np.nanmean(curves, 0), np.nanstd(curves, 0), (~np.isnan(curves)).sum(0)])
+        mean, deviation, known = np.nanmean(curves, 0), np.nanstd(curves, 0, ddof=1), (~np.isnan(curves)).sum(0)
+    return np.array([mean, np.where(known > 1, deviation, 0.0), known])
 
 
 def plot(several: Several, path: Union[str, Path]) -> Path:
@@ -73,7 +74,8 @@ def plot(several: Several, path: Union[str, Path]) -> Path:
             for courses, colour in groups:
                 at = _places(courses, along)
                 mean, deviation, _ = band(courses, found.truth, value, along, at)
-                axis.step(at, mean, where="post", color=colour, label=f"{courses[0].method}, {len(courses)} seeds")
+                label = f"{courses[0].method}, {len(courses)} seeds"
+                axis.step(at, mean, where="post", color=colour, linestyle=LINES[colour], label=label)
                 axis.fill_between(at, mean - deviation, mean + deviation, step="post", color=colour, alpha=0.2, lw=0)
             axis.grid(alpha=0.3)
             axis.set_xlabel(words)
