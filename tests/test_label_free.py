@@ -207,7 +207,7 @@ def test_rlnas_scores_through_the_engine_in_several_processes() -> None:
     net = supernets.trained("nasbench201", SMALL, batches.load("noise", 8, 8), 0)
     assert [score for _, score in shared] == pytest.approx([supernets.angle(net, arch) for arch in archs])
     other = spaces.get("nasbench101")
-    with pytest.raises(InputError, match="darts and nasbench201"):
+    with pytest.raises(InputError, match="darts, nasbench201"):
         scoring.score(other, other.sample(rng), chosen, inputs="noise")
 
 

@@ -105,7 +105,7 @@ def test_published_networks_train_to_all_their_parameters():
 
 def test_depth_and_width_of_darts_are_free():
     deeper = spaces.get("darts", cells=14, channels=16)
-    assert deeper.settings == {"cells": 14, "channels": 16}
+    assert deeper.published_settings == {"cells": 14, "channels": 16}
     arch = deeper.parse(DARTS_V2)
     network = deeper.published(arch).network
     assert len(network.cells) == 14 and network.cells[0].channels == 16

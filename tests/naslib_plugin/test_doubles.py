@@ -353,4 +353,4 @@ def test_defaults_are_the_papers(doubles: None) -> None:
 
     search = GenNASRegularizedEvolution(SimpleNamespace(seed=0, dataset="cifar10", search=SimpleNamespace()))
     assert (search.population_size, search.sample_size, search.epochs) == (50, 10, 450)
-    assert search.task == "combo"
+    assert search.task == "plus"
