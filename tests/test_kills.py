@@ -22,7 +22,7 @@ TINY = {"cells": 1, "channels": 4, "images": 4, "resolution": 8, "target_size": 
 USUAL: Dict[str, Any] = {"profile": TINY, "workers": 1}
 SMALL: Dict[str, Any] = {"population": 4, "tournament": 2, "control": False}
 #: What two runs of one study may differ in: times, and how much they found in the store.
-TIMES = ("seconds", "wall", "budget", "reused", "resumed", "front")
+TIMES = ("seconds", "spent", "wall", "budget", "reused", "resumed", "front")
 
 
 def timeless(content: Any) -> Any:
