@@ -8,6 +8,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections import namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -308,3 +309,9 @@ def test_a_search_says_how_to_export_what_it_found_and_that_works(empty_folder):
     command = next(line for line in found.stdout.splitlines() if "gennas export" in line).partition("gennas ")[2]
     assert run(*command.split()).exit_code == 0
     assert (empty_folder / "model.py").is_file()
+
+
+def test_a_space_made_of_a_lambda_is_spelled_by_its_own_name(tmp_path):
+    space = spaces.get(str(Path(__file__).parents[1] / "examples" / "mobile.py") + ":mobile")
+    found = export.describe(space, space.parse("00000000"), tmp_path)
+    assert found.command.split()[2].endswith("mobile.py:mobile")

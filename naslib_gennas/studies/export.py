@@ -324,4 +324,5 @@ def _spelled(space: SearchSpace[Any]) -> str:
     place = Path(inspect.getsourcefile(made) or "")
     with contextlib.suppress(ValueError):
         place = place.relative_to(Path.cwd())
-    return f"{place}:{made.__name__}"
+    # A lambda has no name of its own; the space's is what its file calls it, as far as one can tell.
+    return f"{place}:{made.__name__ if made.__name__.isidentifier() else space.name}"
