@@ -172,3 +172,21 @@ def test_a_training_that_diverges_is_said_to():
         network.stem[0].weight.fill_(float("nan"))
     found = proxies.get("gennas-plus", FAST).score(network, INPUTS, 0)
     assert found.status == "diverged" and "training 1" in found.reason
+
+
+class Both(nn.Module):
+    """Takes an image and a mask of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(8, 8, 3, 2, padding=1), nn.ReLU())
+
+    def forward(self, image, mask):
+        return self.second(self.first(image) * mask)
+
+
+def test_networks_of_several_inputs_have_a_score():
+    inputs = (torch.randn(4, 3, 16, 16), torch.ones(4, 1, 16, 16))
+    found = naslib_gennas.score_network(Both(), inputs=inputs, profile=FAST.replace(name="x", steps=6))
+    assert found.status == "ok" and found.details["units"] == 8 * 16 * 16 + 8 * 8 * 8

@@ -75,12 +75,12 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
     }
 
     def measure(network: StagedNetwork, batch: Batch, seed: int) -> Score:
-        inputs = batch.tensor
-        if not inputs.numel():
-            return _of_sequences(network, inputs, seed, chosen)
-        inputs = inputs.to(network.dtype) if network.dtype and inputs.is_floating_point() else inputs
         network = network.to(network.dtype) if network.dtype else network
-        return (_of_cells if network.fixed_skeleton else _of_sizes)(network, inputs, seed, chosen)
+        if isinstance(batch.tensors, torch.Tensor) and not batch.tensors.numel():
+            return _of_sequences(network, batch.tensor, seed, chosen)
+        if network.fixed_skeleton:
+            return _of_cells(network, batch.tensor, seed, chosen)
+        return _of_sizes(network, batch, seed, chosen)
 
     sequences = chosen.sequences or tasks.get(SEQUENCE_TASKS[0]).batch_size
     return Proxy(
@@ -124,12 +124,13 @@ def _of_cells(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: 
     return Score(value, details={"regressions": losses, **untrained, **paths})
 
 
-def _of_sizes(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: Profile) -> Score:
+def _of_sizes(network: StagedNetwork, batch: Batch, seed: int, profile: Profile) -> Score:
     """log progress + `UNITS_WEIGHT` log units."""
     counts: List[int] = []
+    inputs = batch.of_dtype(network.dtype)
     untrained = copy.deepcopy(network).train()
     try:
-        watch(untrained, len(inputs), lambda: untrained(inputs), lambda pattern: counts.append(pattern.shape[1]))
+        watch(untrained, len(batch), lambda: untrained(inputs), lambda pattern: counts.append(pattern.shape[1]))
     except ValueError as error:  # a part that cannot be measured has no number that could stand for it
         return Score(-math.inf, "failed", f"{error}; gennas-combo needs none")
     units, steps = sum(counts), min(SHORT, profile.steps)

@@ -69,6 +69,10 @@ class Batch:
             raise InputError("the proxy takes one tensor as its input, not several; gennas proxies take several")
         return self.tensors
 
+    def of_dtype(self, dtype: Optional[torch.dtype]) -> Tensors:
+        """What networks of a dtype take: its floating-point tensors in that dtype; None: as they are."""
+        return _changed(self.tensors, lambda one: one.to(dtype) if dtype and one.is_floating_point() else one)
+
     def to(self, device: Union[str, torch.device]) -> Batch:
         """A copy of the batch on a device."""
         return Batch(self.name, self.identity, _changed(self.tensors, lambda tensor: tensor.to(device, copy=True)))

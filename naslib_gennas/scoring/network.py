@@ -114,7 +114,7 @@ def score_network(
     A copy is trained; the module, its mode, its device, its layout and every random generator stay as they were. Scores
     compare among networks that were scored with the same settings and number of stages, and whose weights were drawn in
     the same way. The score has been shown to rank networks of one family; across families, say a ResNet and a vision
-    transformer, it has not.
+    transformer, it is no better than the number of parameters.
 
     >>> result = score_network(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3, 2)), profile="fast")
     >>> [str(stage) for stage in result.stages]
