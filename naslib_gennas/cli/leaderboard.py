@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, Optional
 
 from rich.console import Console
 from rich.markup import escape
@@ -34,23 +33,8 @@ def leaderboard(
             show_default="params, flops, the usual zero-cost proxies, gennas-*",
         ),
     ] = None,
-    truth_folder: Annotated[
-        Optional[List[Path]],
-        options.what(
-            "--truth-folder",
-            metavar="DIR",
-            help="Folder of tables; the search space of each is detected. May be repeated.",
-        ),
-    ] = None,
-    truth: Annotated[
-        Optional[List[str]],
-        options.what(
-            "--truth",
-            metavar="SPACE=FILE",
-            help="A table for a search space, or one column of it: SPACE=FILE:COLUMN. May be repeated.",
-            show_default="installed tables",
-        ),
-    ] = None,
+    truth_folder: options.TruthFolders = None,
+    truth: options.SpaceTruths = None,
     lower_is_better: Annotated[
         bool, options.what("--lower-is-better", help="Lower is better in columns whose names do not say.")
     ] = False,

@@ -102,6 +102,21 @@ ProxyName = Annotated[
         show_default="gennas-plus",
     ),
 ]
+TruthFolders = Annotated[
+    Optional[List[Path]],
+    what(
+        "--truth-folder", metavar="DIR", help="Folder of tables; the search space of each is detected. May be repeated."
+    ),
+]
+SpaceTruths = Annotated[
+    Optional[List[str]],
+    what(
+        "--truth",
+        metavar="SPACE=FILE",
+        help="A table for a search space, or one column of it: SPACE=FILE:COLUMN. May be repeated.",
+        show_default="installed tables",
+    ),
+]
 Count = Annotated[
     Optional[int], how_much("--n", min=1, metavar="N", help="Architectures to sample.", show_default="64")
 ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import typer
 from rich.console import Console
@@ -23,23 +22,8 @@ def reproduce(
             metavar="[NAME]", help="table1 to table10, figure5, figure6 or figure8; without one: what each is."
         ),
     ] = None,
-    truth_folder: Annotated[
-        Optional[List[Path]],
-        options.what(
-            "--truth-folder",
-            metavar="DIR",
-            help="Folder of tables; the search space of each is detected. May be repeated.",
-        ),
-    ] = None,
-    truth: Annotated[
-        Optional[List[str]],
-        options.what(
-            "--truth",
-            metavar="SPACE=FILE",
-            help="A table for a search space, or one column of it: SPACE=FILE:COLUMN. May be repeated.",
-            show_default="installed tables",
-        ),
-    ] = None,
+    truth_folder: options.TruthFolders = None,
+    truth: options.SpaceTruths = None,
     scale: Annotated[
         str, options.how_much("--scale", metavar="SIZE", help="small: minutes on two cores; full: as published.")
     ] = "small",
