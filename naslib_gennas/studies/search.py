@@ -242,13 +242,15 @@ class _Run:
         """
         spent = False  # an earlier run had more time than this one
         for entry in self.journal.saved[:evaluations]:
-            spent = self.spent >= most or (budget is not None and entry["wall"] > budget)
+            # What was begun in time counts, as it did then; entries of before say when they ended.
+            begun, paid = entry.get("begun", (entry["wall"], self.spent))
+            spent = paid >= most or (budget is not None and begun >= budget)
             if spent:
                 break
             self._step(self.searcher.replay(entry["individual"]), wall=entry["wall"], **entry["record"])
         before, started = (self.steps[-1].wall if self.steps else 0.0), time.perf_counter()
         best = max(self.steps, key=lambda step: step.score, default=None)
-        asked: List[Individual[Any]] = []
+        asked: List[Tuple[Individual[Any], float, float]] = []
 
         def elapsed() -> float:
             return before + time.perf_counter() - started
@@ -260,15 +262,18 @@ class _Run:
                 and elapsed() < (budget or math.inf)
                 and self.spent < most
             ):
-                asked.append(self.searcher.ask())
-                yield asked[-1].genome
+                begun, paid = elapsed(), self.spent
+                asked.append((self.searcher.ask(), begun, paid))
+                yield asked[-1][0].genome
 
         with contextlib.closing(self.scorer.many(candidates())) as records:
             for record in records:
-                individual = self.searcher.tell(asked[record.index], record.score)
+                individual, *begun = asked[record.index]
+                individual = self.searcher.tell(individual, record.score)
                 facts: Dict[str, Any] = {"status": record.status, "reason": record.reason, "seconds": record.seconds}
                 wall = elapsed()
-                entry = {"individual": self.searcher.plain(individual), "record": facts, "wall": wall}
+                plain = self.searcher.plain(individual)
+                entry = {"individual": plain, "record": facts, "wall": wall, "begun": begun}
                 take = functools.partial(self._step, individual, wall=wall, **facts)
                 step = self.journal.keep(len(self.steps), entry, take, self.steps)
                 if len(self.steps) == MAX_INITIAL_FAILURES and all(step.status == "failed" for step in self.steps):
