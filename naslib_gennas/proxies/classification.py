@@ -14,7 +14,7 @@ from naslib_gennas.proxies.registry import register
 from naslib_gennas.regression import profiles, tasks
 from naslib_gennas.regression.batches import Batch
 from naslib_gennas.regression.labelled import labels
-from naslib_gennas.regression.maps import train
+from naslib_gennas.regression.maps import set_momentum, train
 from naslib_gennas.regression.profiles import Profile
 
 
@@ -33,10 +33,7 @@ def classification(rest: str, asked: Optional[Profile] = None) -> Proxy:
         network = network.to(
             device=inputs.device, dtype=getattr(torch, chosen.dtype), memory_format=network.memory_format
         )
-        if chosen.norm_momentum:
-            for module in network.modules():
-                if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-                    module.momentum = chosen.norm_momentum
+        set_momentum(chosen, network)
         images = inputs.to(dtype=getattr(torch, chosen.dtype), memory_format=network.memory_format)
         goal = labels(batch.name, len(images)).to(images.device)
         steps = chosen.steps_for(network.norm_depth)

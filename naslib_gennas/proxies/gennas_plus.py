@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import List, Optional
+from typing import Callable, List, Optional, Sequence, Tuple
 
 import torch
 
@@ -19,7 +19,7 @@ from naslib_gennas.proxies.zen import zen
 from naslib_gennas.randomness import derive
 from naslib_gennas.regression import profiles, tasks
 from naslib_gennas.regression.batches import Batch
-from naslib_gennas.regression.maps import regress
+from naslib_gennas.regression.maps import Regression, regress
 from naslib_gennas.regression.profiles import Profile
 from naslib_gennas.regression.sequences import regress_sequences
 
@@ -92,14 +92,10 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
 
 def _of_cells(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: Profile) -> Score:
     """Minus the mean loss, plus what the network shows before it is trained."""
-    losses: List[float] = []
-    for index, name in enumerate(TASKS[: max(1, round(STEPS / profile.steps_for(network.norm_depth)))]):
-        # The first training is that of the plain proxy of its task.
-        drawn = derive(seed, "plus", index) if index else seed
-        trained = regress(copy.deepcopy(network), inputs, tasks.get(name), profile, drawn)
-        if not math.isfinite(trained.loss):
-            return Score(-math.inf, "diverged", f"training {index + 1}, on {name}: {trained.reason}")
-        losses.append(trained.loss)
+    names = TASKS[: max(1, round(STEPS / profile.steps_for(network.norm_depth)))]
+    losses, diverged = _losses(regress, names, network, inputs, seed, profile)
+    if diverged is not None:
+        return diverged
     untrained = {
         "meco": float(meco(copy.deepcopy(network).train(), inputs, seed)),
         "zen": float(zen(copy.deepcopy(network).train(), inputs, seed)),
@@ -148,12 +144,25 @@ def _of_sizes(network: StagedNetwork, batch: Batch, seed: int, profile: Profile)
 
 def _of_sequences(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: Profile) -> Score:
     """Minus the highest of the losses: a good recurrent cell learns all of them."""
+    losses, diverged = _losses(regress_sequences, SEQUENCE_TASKS, network, inputs, seed, profile)
+    return diverged or Score(-max(losses), details={"regressions": losses})
+
+
+def _losses(
+    train: Callable[..., Regression],
+    names: Sequence[str],
+    network: StagedNetwork,
+    inputs: torch.Tensor,
+    seed: int,
+    profile: Profile,
+) -> Tuple[List[float], Optional[Score]]:
+    """The loss of a training on each task, from the same initial weights; the score of a network that diverged."""
     losses: List[float] = []
-    for index, name in enumerate(SEQUENCE_TASKS):
+    for index, name in enumerate(names):
         # The first training is that of the plain proxy of its task.
         drawn = derive(seed, "plus", index) if index else seed
-        trained = regress_sequences(copy.deepcopy(network), inputs, tasks.get(name), profile, drawn)
+        trained = train(copy.deepcopy(network), inputs, tasks.get(name), profile, drawn)
         if not math.isfinite(trained.loss):
-            return Score(-math.inf, "diverged", f"training {index + 1}, on {name}: {trained.reason}")
+            return losses, Score(-math.inf, "diverged", f"training {index + 1}, on {name}: {trained.reason}")
         losses.append(trained.loss)
-    return Score(-max(losses), details={"regressions": losses})
+    return losses, None

@@ -81,6 +81,14 @@ class Heads(nn.Module):
         return outputs
 
 
+def set_momentum(profile: Profile, *networks: nn.Module) -> None:
+    """Let the running averages of BatchNorms follow as fast as a profile asks for."""
+    if profile.norm_momentum:
+        for module in (one for network in networks for one in network.modules()):
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.momentum = profile.norm_momentum
+
+
 def regress(
     network: StagedNetwork,
     inputs: Tensors,
@@ -121,10 +129,7 @@ def regress(
     with isolated(derive(seed, "heads")):
         heads = Heads(channels, goals, weights)
     initialise(heads, profile.initialise, derive(seed, "head weights"))
-    if profile.norm_momentum:
-        for module in (*network.modules(), *heads.modules()):
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.momentum = profile.norm_momentum
+    set_momentum(profile, network, heads)
     network.to(device=device, dtype=dtype, memory_format=network.memory_format)
     heads.to(device=device, dtype=dtype, memory_format=network.memory_format)
     batch = change(inputs, lambda tensor: _placed(tensor, device, dtype, network.memory_format))
