@@ -21,7 +21,9 @@ from typer.testing import CliRunner
 from naslib_gennas import spaces
 from naslib_gennas.cli.app import app
 from naslib_gennas.regression import profiles, tasks
+from naslib_gennas.scoring.scorer import score_many
 from naslib_gennas.studies import race, task_search
+from naslib_gennas.truth import sampling
 
 SPACE = spaces.get("nasbench201")
 TINY = {"cells": 1, "channels": 4, "images": 2, "resolution": 8, "target_size": 2, "steps": 2}
@@ -162,6 +164,40 @@ def test_the_store_is_listed_exported_and_pruned(place):
     assert refused.exit_code == 2 and "say what to delete" in refused.stderr
     assert f"{listed[0]['scores']} scores deleted" in run("store", "prune", "--all", "--store", "s.sqlite").stdout
     assert json.loads(run("store", "list", "--store", "s.sqlite", "--json", "-").stdout) == []
+
+
+def table_of(values):
+    """A table of which lower values are better, in a column whose name does not say so."""
+    Path("lower.csv").write_text(
+        "\n".join(["arch,x", *(f"{arch},{value}" for arch, value in values)]), encoding="utf-8"
+    )
+
+
+def test_a_search_doubts_a_direction_that_was_only_assumed(place):
+    table_of((arch, -arch.count("conv_3x3")) for arch in sampled(2000))
+    usual = ["search", "nasbench201", "--proxy", "params", "--evaluations", 12, "--finalists", 0, "--no-control"]
+    doubted(*usual, "--population", 5, "--tournament", 2)
+
+
+def test_a_task_search_doubts_a_direction_that_was_only_assumed(place):
+    tiny = profiles.Profile(name="tiny", **TINY)
+    scored = score_many(SPACE, sampled(30), "gennas-combo", profile=tiny, workers=1, store="s.sqlite")
+    table_of((record.arch, -record.score) for record in scored if record.status == "ok")
+    usual = ["search-task", "nasbench201", "--n", 12, "--evaluations", 2, "--no-control", "--profile", "tiny.yaml"]
+    doubted(*usual, "--population", 2, "--tournament", 1)
+
+
+def sampled(count):
+    drawn = {SPACE.key(arch): SPACE.format(arch) for arch in sampling.draw(SPACE, count, 0)}
+    return list(drawn.values())
+
+
+def doubted(*command):
+    usual = [*command, "--workers", 1, "--store", "s.sqlite", "--truth", "lower.csv"]
+    assumed, asked = (" ".join(run(*usual, *more).stdout.split()) for more in ([], ["--lower-is-better"]))
+    assert "higher is better: assumed" in assumed and "lower is better" in asked
+    assert "the name 'x' does not say which values are better: if lower ones are, add --lower-is-better" in assumed
+    assert "add --lower-is-better" not in asked
 
 
 TASK = ["search-task", "nasbench201", "--profile", "tiny.yaml", "--out", "run"]

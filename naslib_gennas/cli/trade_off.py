@@ -87,22 +87,20 @@ def _print(console: Console, found: Any) -> None:
         rows.append((*values, *([rounded(one.truth, 2)] if truth is not None else []), one.arch))
     if chosen:
         print_columns(console, *rows)
-    of = f"{len(front)} architecture{'s' * (len(front) != 1)}"
-    of = f"{len(chosen)} of {of}" if len(chosen) < len(front) else of
-    console.print(f"Front: {of} that no other one dominates, after {found.evaluations} evaluations")
+    number = f"{len(front)} architecture{'s' * (len(front) != 1)}"
+    shown = f" ({len(chosen)} of them above)" if len(chosen) < len(front) else ""
+    console.print(f"Front: {number} that no other one dominates{shown}, after {found.evaluations} evaluations")
     measured = [str(one) for one in found.objectives if str(one) != one.name]
     if measured:
         console.print(f"Measured: {', '.join(measured)}", markup=False)
-    if found.exhausted:
-        console.print("Nothing new was left to evaluate")
-    elif found.evaluations <= found.settings["population"]:
-        console.print(f"All were drawn at random: a generation has {found.settings['population']}")
     volume = found.hypervolume
     if volume is not None and volume.control:
         beside = f"{volume.control[-1]:.3f} of random search"
         console.print(f"Hypervolume: {volume.found[-1]:.3f}, beside {beside} with as many evaluations")
     if truth is not None:
         print_truth(console, truth.to_json())
+    for remark in found.remarks:
+        console.print(remark, markup=False)
     if found.resumed:
         console.print(f"{found.resumed} of the evaluations were done by an earlier run")
     written(console, found.folder, "result.json", "front.csv", "history.csv", "front.png", "front.svg", "front.pdf")

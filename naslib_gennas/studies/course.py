@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from naslib_gennas._version import __version__
 from naslib_gennas.studies.race import Finalist
-from naslib_gennas.truth import metrics
 from naslib_gennas.truth.table import Truth
 
 
@@ -140,16 +138,9 @@ class Found:
                 f"All {len(self.course.steps)} architectures were drawn at random, since a population has "
                 f"{population}: this was random search"
             )
-        return [*found, *filter(None, [self._doubt()])]
-
-    def _doubt(self) -> str:
-        """A hint where the scores say that lower values of the truth are the better ones; else empty."""
-        known = [(step.score, step.truth) for step in self.course.steps if step.truth is not None]
-        known = [pair for pair in known if math.isfinite(pair[0])]
-        if self.truth is None or len(known) < 3:
-            return ""
-        rho = metrics.spearman([score for score, _ in known], [self.truth.better(value) for _, value in known])
-        return self.truth.doubt(rho.value, rho.high)
+        if self.truth is not None:
+            found.append(self.truth.doubt_by((step.score, step.truth) for step in self.course.steps))
+        return list(filter(None, found))
 
     def to_json(self) -> Dict[str, Any]:
         """The search as plain data: what `result.json` and `--json` hold."""

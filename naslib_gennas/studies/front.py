@@ -13,7 +13,7 @@ import numpy as np
 
 from naslib_gennas._version import __version__
 from naslib_gennas.studies import nsga2
-from naslib_gennas.studies.objectives import Objective
+from naslib_gennas.studies.objectives import SCORE, Objective
 from naslib_gennas.truth.table import Truth
 
 #: How far beyond the worst values of the front the reference point lies, as a share of the front's range
@@ -124,6 +124,18 @@ class Front:
             grown(self.control),
         )
 
+    @property
+    def remarks(self) -> List[str]:
+        """What is to be known of how it searched, a sentence each."""
+        found = []
+        if self.exhausted:
+            found.append("Nothing new was left to evaluate")
+        elif self.evaluations <= self.settings["population"]:
+            found.append(f"All were drawn at random: a generation has {self.settings['population']}")
+        if self.truth is not None and any(one.name == SCORE for one in self.objectives):
+            found.append(self.truth.doubt_by((one.values[SCORE], one.truth) for one in self.history))
+        return list(filter(None, found))
+
     def to_json(self) -> Dict[str, Any]:
         """The trade-off as plain data: what `result.json` and `--json` hold."""
         volume = self.hypervolume
@@ -140,6 +152,7 @@ class Front:
             "control": [dataclasses.asdict(one) for one in self.control] or None,
             "hypervolume": None if volume is None else dataclasses.asdict(volume),
             "truth": None if self.truth is None else self.truth.to_json(),
+            "remarks": self.remarks,
             "resumed": self.resumed,
             "complete": self.complete,
             "exhausted": self.exhausted,

@@ -16,6 +16,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Seque
 from naslib_gennas.errors import InputError
 from naslib_gennas.spaces.space import SearchSpace
 from naslib_gennas.truth import direction as directions
+from naslib_gennas.truth import metrics
 from naslib_gennas.truth.direction import Direction
 
 # What a table is read for when no column is asked for: the first of these that it has, else its only column.
@@ -106,6 +107,15 @@ class Truth:
             f"rho is strongly negative, and the name '{self.column}' does not say which values are better: if lower "
             "ones are, add --lower-is-better"
         )
+
+    def doubt_by(self, scores: Iterable[Tuple[Optional[float], Optional[float]]]) -> str:
+        """The hint of `doubt` by pairs of a score and a true value; pairs without one of the two do not count."""
+        known = [(score, value) for score, value in scores if score is not None and value is not None]
+        known = [pair for pair in known if math.isfinite(pair[0])]
+        if self.decided != "assumed" or len(known) < 3:
+            return ""
+        rho = metrics.spearman([score for score, _ in known], [self.better(value) for _, value in known])
+        return self.doubt(rho.value, rho.high)
 
     @property
     def best(self) -> float:
