@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from naslib_gennas import spaces
 from naslib_gennas.cli.app import COMMANDS, app
 from naslib_gennas.proxies import aggregation
 
@@ -50,6 +51,14 @@ def test_every_proxy_is_in_the_reference(reference, proxy_names):
     text = page.replace("<!-- proxies -->", reference.proxies())
     assert len(proxy_names) > 20 and not [name for name in proxy_names if f"`{name}`" not in text]
     assert all(f"`{rule}:" in text for rule in aggregation.RULES)
+
+
+def test_every_search_space_is_in_the_reference(reference):
+    listed, notations = reference.spaces(), reference.notations()
+    for name in spaces.names():
+        assert f"| `{name}` |" in listed and f"`{name}`" in notations
+    page = (ROOT / "docs" / "spaces.md").read_text(encoding="utf-8")
+    assert "<!-- spaces -->" in page and "<!-- notations -->" in page
 
 
 def test_the_readme_is_two_screens_with_one_test_command():

@@ -1,4 +1,4 @@
-"""The parts of the reference that are made from the program: its commands, and its proxies."""
+"""The parts of the reference that are made from the program: its commands, its proxies, and its search spaces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ BATCHES = {"noise": "noise", "photos": "photos", None: "photos"}
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Fill in what a page leaves to the program."""
-    for mark, write in (("<!-- commands -->", commands), ("<!-- proxies -->", proxies)):
+    for write in (commands, proxies, spaces, notations):
+        mark = f"<!-- {write.__name__} -->"
         if mark in markdown:
             markdown = markdown.replace(mark, write())
     return markdown
@@ -137,3 +138,30 @@ def _costs() -> Dict[str, str]:
         if section == SECTION and len(cells) == 8 and cells[1].isdigit():
             found[cells[0]] = cells[5]
     return found
+
+
+# --------------------------------------------------------------------------------------------------------------- spaces
+
+
+def spaces() -> str:
+    """Every search space: its size, its stages, and what a mutation changes."""
+    from naslib_gennas import spaces as known
+    from naslib_gennas.cli.spaces import size_of
+
+    rows = []
+    for name in known.names():
+        space = known.get(name)
+        size = "unbounded" if space.count is None else size_of(space.count)
+        rows.append(_cells(f"`{name}`", size, str(space.stages or ""), space.mutation))
+    return "\n".join(["| space | architectures | stages | a mutation |", "| --- | --- | --- | --- |", *rows])
+
+
+def notations() -> str:
+    """Every notation, with the search spaces that have it."""
+    from naslib_gennas import spaces as known
+
+    names: Dict[str, List[str]] = {}
+    for name in known.names():
+        names.setdefault(known.get(name).notation, []).append(name)
+    rows = [_cells(", ".join(f"`{name}`" for name in found), f"`{notation}`") for notation, found in names.items()]
+    return "\n".join(["| spaces | notation |", "| --- | --- |", *rows])

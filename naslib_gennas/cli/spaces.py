@@ -21,10 +21,7 @@ def spaces(output: Output) -> None:
         about = {key: getattr(space, key) for key in ("name", "kind", "count", "stages", "notation", "mutation")}
         content.append({**about, "truth": truth.installed(space)})
     for about in content:
-        count = about["count"]
-        # Nobody reads thirty digits.
-        number = "" if count is None else f"{count:,}" if count < 10**9 else f"about {count:.0e}".replace("e+", "e")
-        size = f"{number} architectures" if number else "unbounded"
+        size = "unbounded" if about["count"] is None else f"{size_of(about['count'])} architectures"
         stages = "1 stage" if about["stages"] == 1 else f"{about['stages'] or 'several'} stages"
         console.print(f"[bold]{about['name']}[/]  {about['kind']}, {size}, {stages}")
         for label in ("notation", "mutation"):
@@ -32,3 +29,8 @@ def spaces(output: Output) -> None:
                 console.print(f"  {label}: {escape(str(about[label]))}")
         console.print(f"  installed truth: {', '.join(about['truth']) or 'none'}")
     output.emit(content)
+
+
+def size_of(count: int) -> str:
+    """A number of architectures as people read it: nobody reads thirty digits."""
+    return f"{count:,}" if count < 10**9 else f"about {count:.0e}".replace("e+", "e")
