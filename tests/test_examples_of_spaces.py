@@ -133,3 +133,15 @@ def test_a_search_with_a_bound_goes_on_after_a_kill(empty_folder):
             histories.append([(row["arch"], row["score"], row["parent"]) for row in csv.DictReader(file)])
     assert histories[0] == histories[1] and len(histories[0]) == 12
     assert all(parameters(example("mobile"), example("mobile").parse(arch)) < 1.4e6 for arch, _, _ in histories[0])
+
+
+def test_torchvision_s_models_are_a_space_with_their_accuracies(tmp_path):
+    pytest.importorskip("torchvision")
+    example("mobile")  # skips where there are no examples
+    file, table = EXAMPLES / "torchvision_models.py", tmp_path / "models.csv"
+    table.write_text(subprocess.run([sys.executable, file], check=True, capture_output=True, text=True).stdout)
+    space = spaces.get(f"{file}:models")
+    found = truth.load(str(table), space)
+    assert len(found.texts) >= 40 and not found.skipped
+    assert found.of(space, space.parse("squeezenet1_1")) == pytest.approx(58.18, abs=0.01)
+    assert naslib_gennas.score(space, "squeezenet1_1", "params").score == 1_235_496
