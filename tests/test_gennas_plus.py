@@ -14,6 +14,7 @@ from naslib_gennas import proxies, spaces
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.regression import batches
 from naslib_gennas.regression.profiles import FAST
+from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.studies import comparison
 
 SPACE = spaces.get("nasbench201")
@@ -190,3 +191,28 @@ def test_networks_of_several_inputs_have_a_score():
     inputs = (torch.randn(4, 3, 16, 16), torch.ones(4, 1, 16, 16))
     found = naslib_gennas.score_network(Both(), inputs=inputs, profile=FAST.replace(name="x", steps=6))
     assert found.status == "ok" and found.details["units"] == 8 * 16 * 16 + 8 * 8 * 8
+
+
+def cells(choose):
+    kernels = [choose.suggest_categorical(f"kernel {i}", [1, 3]) for i in range(2)]
+
+    def cell(width):
+        return [
+            part for k in kernels for part in (nn.Conv2d(width, width, k, 1, k // 2), nn.BatchNorm2d(width), nn.ReLU())
+        ]
+
+    parts = [nn.Conv2d(3, 8, 3, 1, 1)]
+    for width in (8, 16, 32):
+        parts += [*cell(width), nn.Conv2d(width, 2 * width, 3, 2, 1)]
+    return nn.Sequential(*parts)
+
+
+def test_a_space_of_a_function_says_that_only_its_cells_differ():
+    free, fixed = (spaces.from_function(cells, fixed_skeleton=one) for one in (False, True))
+    profile = FAST.replace(name="x", steps=2, images=4)
+    for space in (free, fixed):
+        # In processes of their own, which get the space as it is.
+        with Scorer.of(space, profile=profile, workers=2) as scorer:
+            for record in scorer.many(space.sample(np.random.default_rng(i)) for i in range(2)):
+                assert ("meco" in record.details) == space.fixed_skeleton
+    assert Scorer.of(free).identity != Scorer.of(fixed).identity

@@ -70,6 +70,7 @@ class FunctionSpace(SearchSpace[Choices]):
         inputs: Optional[Sequence[int]] = None,
         parse: Optional[Callable[[Any], Mapping[str, Any]]] = None,
         format: Optional[Callable[[Dict[str, Any]], str]] = None,
+        fixed_skeleton: bool = False,
         code: Sequence[Any] = (),
     ) -> None:
         self.function, self._parse, self._format = function, parse, format
@@ -82,7 +83,11 @@ class FunctionSpace(SearchSpace[Choices]):
         kinds = [type(part) for part in first.network.modules()]
         # The user may change what decides the networks: it is part of a score's identity.
         self._sources = [part for part in (function, parse, format, *code, *dict.fromkeys(kinds)) if part is not None]
-        self.settings = {"inputs": list(self.inputs)} if self.inputs else {}
+        self.fixed_skeleton = fixed_skeleton
+        self.settings = {
+            **({"inputs": list(self.inputs)} if self.inputs else {}),
+            **({"fixed skeleton": True} if fixed_skeleton else {}),
+        }
         self.notation = self.format(first.choose.choices)
         self._check_notation()
 

@@ -22,6 +22,7 @@ def from_function(
     inputs: Optional[Sequence[int]] = None,
     parse: Optional[Callable[[Any], Mapping[str, Any]]] = None,
     format: Optional[Callable[[Dict[str, Any]], str]] = None,
+    fixed_skeleton: bool = False,
 ) -> SearchSpace[Choices]:
     """A search space of the networks that a function makes from choices.
 
@@ -43,6 +44,8 @@ def from_function(
         parse: the answers that another notation stands for, a text or a mapping such as a table has, by the names of
             the choices. The JSON of the choices is understood anyway.
         format: writes that notation; ``parse(format(answers))`` are the answers.
+        fixed_skeleton: all networks repeat one cell in the same places and widths, and only the cell is chosen, as in
+            NAS-Bench-201: `gennas-plus` then looks at what tells cells apart. False where depth or width are chosen.
 
     Raises:
         InputError: the function takes no argument, makes no choices, returns no module, fails, or makes other choices
@@ -53,11 +56,11 @@ def from_function(
             f"'{name or name_of(function)}' is a search space of this package; call the function otherwise, or give "
             "from_function a name="
         )
-    return FunctionSpace(function, name, inputs=inputs, parse=parse, format=format)
+    return FunctionSpace(function, name, inputs=inputs, parse=parse, format=format, fixed_skeleton=fixed_skeleton)
 
 
 def from_configspace(
-    space: Any, build: Callable[[Dict[str, Any]], Made], name: Optional[str] = None
+    space: Any, build: Callable[[Dict[str, Any]], Made], name: Optional[str] = None, *, fixed_skeleton: bool = False
 ) -> SearchSpace[Choices]:
     """The search space of a `ConfigSpace.ConfigurationSpace`, with its conditions and forbidden combinations.
 
@@ -65,6 +68,7 @@ def from_configspace(
         space: of categorical, ordinal, integer and float hyperparameters and constants.
         build: makes the network of a configuration, a dict with the values of the active hyperparameters.
         name: of the search space; None: that of `space`, else of `build`.
+        fixed_skeleton: as for `from_function`.
 
     Raises:
         InputError: as `from_function`, or a hyperparameter of another kind.
@@ -73,7 +77,9 @@ def from_configspace(
 
     function = asking(space, build)
     about = json.dumps(space.to_serialized_dict(), sort_keys=True, default=str)
-    return FunctionSpace(function, name or space.name or name_of(build), code=(build, about))
+    return FunctionSpace(
+        function, name or space.name or name_of(build), code=(build, about), fixed_skeleton=fixed_skeleton
+    )
 
 
 def from_file(text: str) -> SearchSpace[Any]:
