@@ -375,3 +375,42 @@ def test_agrees_with_published_scores(shared: Path) -> None:
             for row in sample
         ]
         assert spearmanr(scores, [float(row[name]) for row in sample])[0] >= least, name
+
+
+class Tokens(nn.Module):
+    """A linear block of tokens, or of channels last."""
+
+    def __init__(self, gain: float, width: int) -> None:
+        super().__init__()
+        self.linear, self.gain = nn.Linear(width, width, bias=False), gain
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.gain * x + 0 * self.linear(x)
+
+
+class Strided(nn.Module):
+    """A block that takes every second place of an odd map."""
+
+    def __init__(self, gain: float) -> None:
+        super().__init__()
+        self.body, self.gain = nn.Sequential(nn.Conv2d(4, 4, 1)), gain
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.gain * x[:, :, ::2, ::2] + 0 * self.body(x)[:, :, ::2, ::2]
+
+
+def test_az_nas_compares_tokens_channels_last_and_odd_maps() -> None:
+    draws = torch.Generator().manual_seed(0)
+    # So many places that the random signs of different channels are all but uncorrelated.
+    for shape, block in (
+        ((256, 49, 6), lambda: Tokens(3.0, 6)),
+        ((256, 9, 9, 6), lambda: Tokens(3.0, 6)),
+        ((64, 4, 33, 33), lambda: Strided(3.0)),
+    ):
+        network = Small()
+        network.cells = nn.ModuleList([block() for _ in range(2)])
+        network.stem = nn.Identity()
+        network.forward = lambda x, cells=network.cells: [x := cell(x) for cell in cells]  # type: ignore[method-assign]
+        inputs = torch.randn(shape, generator=draws)
+        assert az_nas.az_trainability(network, inputs, 0) == pytest.approx(2 - 3 - 1 / 3, abs=0.1), shape
+        assert math.isfinite(az_nas.az_expressivity(network, inputs, 0))

@@ -2,13 +2,14 @@
 
 `az_nas` aggregates their ranks over a sample (see `naslib_gennas.proxies.aggregation`). They look at the output of
 every block: the stem's and each cell's (or residual block's), in the order in which they run, on N(0, 1) inputs and
-after Kaiming's initialisation (fan in).
+after Kaiming's initialisation (fan in). Blocks may give feature maps of any number of dimensions, with channels first
+or last, or tokens.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, List
+from typing import Any, List, NamedTuple, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -47,16 +48,20 @@ def az_trainability(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> 
     draws = generator(seed, "signs")
     scores = []
     for before, after in reversed(list(zip(outputs, outputs[1:]))):
-        signs = torch.randint(0, 2, after.shape, generator=draws).to(after) * 2 - 1
-        (gradient,) = torch.autograd.grad(after, before, signs, retain_graph=True, allow_unused=True)
+        if before.value.dim() != after.value.dim():
+            continue  # from a map to tokens: which pixels are whose is not known
+        signs = torch.randint(0, 2, after.value.shape, generator=draws).to(after.value) * 2 - 1
+        (gradient,) = torch.autograd.grad(after.value, before.value, signs, retain_graph=True, allow_unused=True)
         if gradient is None or (gradient.shape == signs.shape and bool((gradient == signs).all())):
             return -math.inf  # a block that passes nothing, or everything as it is, has nothing to train
-        shrink = gradient.shape[2] // signs.shape[2]
-        if shrink > 1:
-            gradient = F.pixel_unshuffle(gradient, shrink)
-        jacobian = _pixels(gradient).T @ _pixels(signs) / (signs.shape[0] * signs.shape[2] * signs.shape[3])
+        # Where the size changes, the pixels that become one (or that one becomes) are channels of their own.
+        gradient, signs = before.channels_first(gradient), after.channels_first(signs)
+        gradient, signs = _folded(gradient, signs.shape[2:]), _folded(signs, gradient.shape[2:])
+        jacobian = _pixels(gradient).T @ _pixels(signs) / _pixels(signs).shape[0]
         norm = float(torch.linalg.matrix_norm(jacobian, 2))
         scores.append(2 - norm - 1 / (norm + 1e-6))
+    if not scores:
+        raise ValueError("no block of the network gives what it takes: feature maps, or tokens")
     return sum(scores) / len(scores)
 
 
@@ -77,17 +82,27 @@ def blocks(network: StagedNetwork) -> List[nn.Module]:
     return found
 
 
-def _block_outputs(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> List[torch.Tensor]:
+class _Output(NamedTuple):
+    """What a block takes or gives, as it is: (images, channels, places...), or with channels last."""
+
+    value: torch.Tensor
+    channels_last: bool
+
+    def channels_first(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.movedim(-1, 1) if self.channels_last else tensor
+
+
+def _block_outputs(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> List[_Output]:
     """What enters the first block, and what comes out of each, in the order of execution."""
     kaiming(network, "fan_in", generator(seed, "az"))
-    outputs: List[torch.Tensor] = []
+    outputs: List[_Output] = []
 
     def enter(module: nn.Module, arguments: Any) -> None:
         if not outputs:
-            outputs.append(arguments[-1])
+            outputs.append(_output(module, arguments[-1]))
 
-    def leave(module: nn.Module, arguments: Any, output: torch.Tensor) -> None:
-        outputs.append(output)
+    def leave(module: nn.Module, arguments: Any, output: Any) -> None:
+        outputs.append(_output(module, output[0] if isinstance(output, (tuple, list)) else output))
 
     found = blocks(network.module if isinstance(network, TappedNetwork) else network)
     handles = [module.register_forward_pre_hook(enter) for module in found]
@@ -100,10 +115,10 @@ def _block_outputs(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> L
     return outputs
 
 
-def _entropies(outputs: List[torch.Tensor]) -> List[float]:
+def _entropies(outputs: List[_Output]) -> List[float]:
     entropies = []
     for output in outputs:
-        features = _pixels(output.detach())
+        features = _pixels(output.channels_first(output.value.detach()))
         features = features - features.mean(0)
         eigenvalues = torch.linalg.eigvalsh(features.T @ features / len(features)).clamp_min(0)
         part = eigenvalues / eigenvalues.sum()
@@ -111,6 +126,35 @@ def _entropies(outputs: List[torch.Tensor]) -> List[float]:
     return entropies
 
 
+def _output(block: nn.Module, value: Any) -> _Output:
+    """Channels are last where the block has a linear layer or norm of so many features, and no such convolution."""
+    if not isinstance(value, torch.Tensor) or value.dim() < 3:
+        raise ValueError("a block of the network takes or gives neither a feature map nor tokens")
+    last = first = False
+    for part in block.modules():
+        if isinstance(part, nn.Linear):
+            last |= value.shape[-1] in (part.in_features, part.out_features)
+        elif isinstance(part, nn.LayerNorm):
+            last |= value.shape[-1] == part.normalized_shape[-1]
+        elif isinstance(part, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+            first |= value.shape[1] in (part.in_channels, part.out_channels)
+    return _Output(value, last and not first)
+
+
+def _folded(maps: torch.Tensor, sides: Sequence[int]) -> torch.Tensor:
+    """Maps as large as `sides` where these are smaller: neighbours become channels; an odd rest is cut or zero."""
+    for axis, side in enumerate(sides, start=2):
+        shrink = round(maps.shape[axis] / side)
+        if shrink <= 1 and maps.shape[axis] <= side:
+            continue
+        shrink, before = max(shrink, 1), maps.shape[axis]
+        missing = shrink * side - before
+        if missing > 0:
+            maps = F.pad(maps, (0, 0) * (maps.dim() - 1 - axis) + (0, missing))
+        maps = maps.narrow(axis, 0, shrink * side).unflatten(axis, (side, shrink)).movedim(axis + 1, 2).flatten(1, 2)
+    return maps
+
+
 def _pixels(maps: torch.Tensor) -> torch.Tensor:
-    """(images, channels, height, width) as (images * height * width, channels)."""
-    return maps.permute(0, 2, 3, 1).flatten(0, 2)
+    """(images, channels, places...) as (images * places, channels)."""
+    return maps.movedim(1, -1).flatten(0, -2)
