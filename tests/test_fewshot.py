@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any, Dict, List
@@ -246,3 +247,16 @@ def test_a_diverged_network_stays_diverged() -> None:
     ranker = rankers.fit([row(float(i)) for i in range(5)], list(range(5)))
     bad = proxies.Score(-math.inf, "diverged", "training 1")
     assert gennas_fewshot.ranked(ranker, bad) is bad
+
+
+def test_recurrent_networks_keep_their_label_free_order(tmp_path: Path) -> None:
+    space, rng = spaces.get("nasbenchnlp"), np.random.default_rng(0)
+    recipes = list(dict.fromkeys(space.format(space.sample(rng)) for _ in range(8)))
+    table = tmp_path / "labels.json"
+    table.write_text(json.dumps([{"arch": recipe, "acc": float(i)} for i, recipe in enumerate(recipes[:5])]))
+    quick = QUICK.replace(steps=1, sequences=2)
+    free, learned = (
+        [scoring.score(space, recipe, name, profile=quick).score for recipe in recipes]
+        for name in ("gennas-plus", f"gennas-fewshot:{table}:acc")
+    )
+    assert np.array_equal(np.argsort(free), np.argsort(learned))

@@ -114,8 +114,12 @@ class GenNASPredictor(Predictor):
         infinite = sum(not math.isfinite(label) for label in labels)
         if infinite:
             raise InputError(f"gennas: {infinite} of the labels of fit are not finite")
-        if self._ranks and not self.task_search_seconds and len(labels) and self._ranked_kind(xtrain[0]):
+        ranked = self._ranks and not self.task_search_seconds and len(labels) > 0
+        if ranked and self.scorer.kind(xtrain[0]) in self._described.kinds:
             self._rank(xtrain, labels)
+            return
+        if self.method_type == FEW_SHOT:
+            logger.info("gennas: no ranker for these %d labels; the label-free score stays", len(labels))
             return
         if len(set(labels)) < LEAST_LABELS or not self.candidates:
             logger.info("gennas: %d labels choose no task; %s stays", len(labels), self.task)
@@ -133,10 +137,6 @@ class GenNASPredictor(Predictor):
 
     def _reset(self) -> None:
         self.task, self.ranker, self.searched, self.correlations = self._unlabelled(), None, None, {}
-
-    def _ranked_kind(self, graph: Any) -> bool:
-        """Whether a ranker knows the graph's kind of network; ``gennas`` chooses a task for the others."""
-        return self.method_type == FEW_SHOT or self.scorer.kind(graph) in self._described.kinds
 
     def _rank(self, graphs: Sequence[Any], values: Sequence[float]) -> None:
         """Fit the ranker to the labelled graphs that can be scored."""

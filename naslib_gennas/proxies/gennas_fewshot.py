@@ -15,7 +15,7 @@ from naslib_gennas.proxies import ranker as rankers
 from naslib_gennas.proxies.measure import measure_architecture
 from naslib_gennas.proxies.proxy import Proxy, Score, finite_score
 from naslib_gennas.proxies.ranker import Ranker
-from naslib_gennas.proxies.registry import proxy_family
+from naslib_gennas.proxies.registry import get, proxy_family
 from naslib_gennas.regression import profiles
 from naslib_gennas.regression.batches import Batch
 from naslib_gennas.regression.profiles import Profile
@@ -33,6 +33,7 @@ def from_file(rest: str, profile: Optional[Profile] = None) -> Proxy:
     """The proxy that learns from the labels of a file: ``gennas-fewshot:labels.csv``, ``gennas-fewshot:FILE:COLUMN``.
 
     The file is a table as `truth` reads them; its first use scores the labelled architectures, which is kept.
+    Recurrent networks keep their label-free score: what their cells are made of did not help (docs/howto/few_labels).
 
     Raises:
         InputError: no such file; and once an architecture is scored: the file's content (see `labels.read`), fewer
@@ -49,11 +50,14 @@ def from_file(rest: str, profile: Optional[Profile] = None) -> Proxy:
         if network.built_from is None:
             raise InputError(f"{PREFIX}{rest} needs an architecture of a search space, not a network of your own")
         space = network.built_from.space
-        ranker = _fitted(space, _read(spec, digest, space), batch, seed, chosen)
+        known = _read(spec, digest, space)
+        if space.kind not in described(chosen).kinds:
+            return get(rankers.PRIOR, chosen).measure(network, batch, seed)
+        ranker = _fitted(space, known, batch, seed, chosen)
         return ranked(ranker, rankers.describe(network, batch, seed, chosen))
 
     settings = {"labels": digest, "column": column, "ranker": rankers.settings()}
-    return Proxy(PREFIX + rest, measure, chosen, chosen.images or 16, settings)
+    return dataclasses.replace(get(rankers.PRIOR, chosen), name=PREFIX + rest, measure=measure, settings=settings)
 
 
 from_file.members = list  # type: ignore[attr-defined]
