@@ -1,8 +1,8 @@
 """`gennas-fewshot` from 10, 20 and 50 labels, beside every single proxy and NASLib's predictors with the same labels.
 
-    python benchmarks/ranker.py describe --data FOLDER --out OUT [--space SPACE]
-    python benchmarks/ranker.py rivals --data FOLDER --out OUT [--space SPACE]    # with NASLib on the import path
-    python benchmarks/ranker.py report --data FOLDER --out OUT [--space SPACE] [--scores SCORES.sqlite]
+    python benchmarks/fewshot.py describe --data FOLDER --out OUT [--space SPACE]
+    python benchmarks/fewshot.py rivals --data FOLDER --out OUT [--space SPACE]    # with NASLib on the import path
+    python benchmarks/fewshot.py report --data FOLDER --out OUT [--space SPACE] [--scores SCORES.sqlite]
 
 Tested on the subset `report` of benchmarks/frontier.py, on which nothing was chosen; labels are drawn from up to 300
 other architectures of the benchmark's sample, none of them isomorphic to a tested one, ten times. `describe` appends
