@@ -616,3 +616,17 @@ def test_a_module_that_is_given_a_parameter_is_scored() -> None:
     assert naslib_gennas.describe_network(GivesParameter()).flops > 0
     found = naslib_gennas.score_network(GivesParameter(), profile={"steps": 2, "images": 2})
     assert found.status == "ok" and found.reached == 1.0
+
+
+def test_frames_that_are_folded_into_the_batch_are_refused_with_the_part_that_sees_one():
+    class Video(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.frames = plain()
+
+        def forward(self, x):
+            return self.frames(x.flatten(0, 1)).unflatten(0, x.shape[:2]).mean(1)
+
+    said = one_line(lambda: score_network(Video(), inputs=torch.randn(2, 4, 3, 16, 16), profile=QUICK), "folded")
+    assert "get_submodule('frames')" in said
+    ok(score_network(Video().get_submodule("frames"), profile=QUICK))

@@ -254,12 +254,35 @@ def _stages(
         return [named.value(read, name) for name in names], found.head, found.unused
     if not found.ends:
         raise InputError(
-            "no part of the network gives a feature map (images, channels, height, width), or tokens or a sequence; "
-            "networks of plain vectors cannot be scored by stages"
+            _no_maps(read)
             if not skipped
             else "every stage of the network is skipped in training at times; name one that is always computed"
         )
     return [value.index for value in found.ends], found.head, found.unused
+
+
+def _no_maps(read: Calls) -> str:
+    """Why a network has no stages."""
+    images = read.values[0].shape[read.values[0].batch or 0] if read.values else 0
+    for number, call in enumerate(read.calls):
+        several = [shape[0] for shape in _shapes(read, call) if len(shape) > 2 and images and not shape[0] % images]
+        if several and several[0] > images:
+            # The outermost part that sees them so, such as the whole of an image network.
+            around = (read.calls[index] for index in read.inside(number))
+            part = next(one for one in around if any(shape[:1] == (several[0],) for shape in _shapes(read, one)))
+            return (
+                f"'{part.name}' gives {several[0]} outputs for a batch of {images}: frames or crops were folded into "
+                f"the batch; score the part that sees one at a time: score_network(module.get_submodule('{part.name}'))"
+            )
+    return (
+        "no part of the network gives a feature map (images, channels, height, width), or tokens or a sequence; "
+        "networks of plain vectors cannot be scored by stages"
+    )
+
+
+def _shapes(read: Calls, call: calls.Call) -> List[Tuple[int, ...]]:
+    """Of what a call gives."""
+    return [read.values[index].shape for _, index in call.outputs]
 
 
 def staged(
