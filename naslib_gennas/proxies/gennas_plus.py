@@ -101,7 +101,7 @@ def _of_cells(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: 
         "zen": float(zen(copy.deepcopy(network).train(), inputs, seed)),
     }
     try:
-        untrained["patterns"] = float(swap(copy.deepcopy(network).train(), inputs[:PATTERN_IMAGES], seed))
+        untrained["patterns"] = float(swap(network.train(), inputs[:PATTERN_IMAGES], seed))
     except ValueError as error:  # a part that cannot be measured has no number that could stand for it
         return Score(-math.inf, "failed", f"activation patterns cannot be counted: {error}")
     for name, number in untrained.items():

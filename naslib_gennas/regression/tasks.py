@@ -232,8 +232,7 @@ def get(task: Union[str, Path, ProxyTask]) -> ProxyTask:
         return task
     text = str(task)
     if text in names():
-        content = (resources.files("naslib_gennas") / "data" / "tasks" / f"{text}.yaml").read_text(encoding="utf-8")
-        return parse(content, text)
+        return _shipped(text)
     signal, _, stage = text.partition("@")
     if signal in SINGLE_SIGNALS:
         if stage and stage not in ("1", "2", "3"):
@@ -242,6 +241,13 @@ def get(task: Union[str, Path, ProxyTask]) -> ProxyTask:
     if text.endswith((".yaml", ".yml")):
         return parse(reading.text(text, "task file"), Path(text).stem, f"task file '{text}'")
     raise InputError(f"unknown task '{text}'{suggest(text, (*names(), *SINGLE_SIGNALS))}; or a YAML file of your own")
+
+
+@lru_cache(maxsize=None)
+def _shipped(name: str) -> ProxyTask:
+    """Read once: a score trains on several, and reading takes as long as some of its steps."""
+    content = (resources.files("naslib_gennas") / "data" / "tasks" / f"{name}.yaml").read_text(encoding="utf-8")
+    return parse(content, name)
 
 
 def dump(task: ProxyTask) -> str:
