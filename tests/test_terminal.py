@@ -168,7 +168,7 @@ def test_progress_at_80_columns_shows_its_numbers_whole(place):
     bars = [line for line in lines if "Ranking nasbench201" in line]
     assert bars and "0 of 24" in bars[0]  # the total is known from the start
     assert all(len(line) <= 80 and re.search(r"\d+ of 24( |$)", line) for line in bars)
-    assert any(re.search(r"of 24  [\d.e+]+/s  \d+:\d\d  \d+:\d\d left", line) for line in bars)
+    assert any(re.search(r"of 24  [\d.,]+/s  \d+:\d\d  \d+:\d\d left", line) for line in bars)
 
 
 # ----------------------------------------------------------------------------------------------------- 80 columns

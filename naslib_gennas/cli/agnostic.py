@@ -9,26 +9,27 @@ from typing_extensions import Annotated
 
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import SpaceName
-from naslib_gennas.cli.printing import print_columns, print_truth, progress_bar
+from naslib_gennas.cli.printing import print_columns, print_truth, progress_bar, resumable
 
 
 def agnostic(
     space: SpaceName,
-    steps: Annotated[
-        Optional[int],
-        options.how_much("--steps", min=1, metavar="N", help="Steps of each search.", show_default="400"),
-    ] = None,
     nu: options.Nu = None,
     estimator: options.Estimator = None,
     *,
     truth: options.Truth,
+    steps: Annotated[
+        Optional[int],
+        options.how_much("--steps", min=1, metavar="N", help="Steps of each search.", show_default="400"),
+    ] = None,
     scoring: options.Scoring,
     output: options.Output,
 ) -> None:
     """Check that NASI needs neither labels nor real images: exchange both, and compare what is found.
 
-    Seven searches: on noise, photographs and Gaussian classes, with random and with true labels, and twice with
-    nothing changed but chance. The same command again goes on where it was stopped.
+    Seven searches: three kinds of images, random and true labels, and two in which only chance differs.
+
+    The same command again goes on where it was stopped.
 
     Example: [bold]gennas agnostic nasbench201[/]
     """
@@ -38,20 +39,16 @@ def agnostic(
 
     found = spaces.get(space)
     table = truths.find(truth["truth"], found, truth["higher_is_better"])
-    with progress_bar(output.console, f"NASI on {space}", steps) as advance:
-        try:
-            result = agnostic.check(
-                found,
-                steps=steps,
-                nu=nu or nasi.ADAPTIVE,
-                estimator=estimator or nasi.ESTIMATORS[0],
-                truth=table,
-                progress=lambda name, done, total: advance(done, total or None, name),
-                **scoring,
-            )
-        except agnostic.Interrupted as stopped:
-            done = len(stopped.result.rows)
-            raise KeyboardInterrupt(f"{done} searches are done: the same command again goes on from there.") from None
+    with resumable(output), progress_bar(output.console, f"NASI on {space}", steps) as advance:
+        result = agnostic.check(
+            found,
+            steps=steps,
+            nu=nu or nasi.ADAPTIVE,
+            estimator=estimator or nasi.ESTIMATORS[0],
+            truth=table,
+            progress=lambda name, done, total: advance(done, total or None, name),
+            **scoring,
+        )
     _print(output.console, result)
     output.emit(result.to_json())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Optional
 
 from rich.console import Console
@@ -10,7 +11,7 @@ from typing_extensions import Annotated
 
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import Architectures, Count, OutFolder, SpaceName, TopPercent
-from naslib_gennas.cli.printing import print_columns, progress_bar, written
+from naslib_gennas.cli.printing import print_columns, progress_bar, resumable, written
 from naslib_gennas.errors import EngineError
 
 
@@ -47,24 +48,20 @@ def compare(
     from naslib_gennas.studies import comparison, report
 
     folder = files.folder(out or files.new_folder(f"compare-{space}"))
-    with progress_bar(output.console, f"Comparing on {space}", n) as advance:
-        try:
-            result = comparison.compare(
-                space,
-                None if proxies is None else proxies.split(","),
-                n,
-                archs=archs,
-                via=via,
-                **truth,
-                **scoring,
-                top_percent=top,
-                progress=lambda name, done, total: advance(done, total, name),
-            )
-        except comparison.Interrupted as stopped:
-            report.write(stopped.result, folder)
-            output.emit(stopped.result.to_json())
-            raise KeyboardInterrupt(f"every score is in the store: the same command goes on. See {folder}.") from None
-    report.write(result, folder)
+    write = functools.partial(report.write, folder=folder)
+    with resumable(output, write), progress_bar(output.console, f"Comparing on {space}", n) as advance:
+        result = comparison.compare(
+            space,
+            None if proxies is None else proxies.split(","),
+            n,
+            archs=archs,
+            via=via,
+            **truth,
+            **scoring,
+            top_percent=top,
+            progress=lambda name, done, total: advance(done, total, name),
+        )
+    write(result)
     _print(output.console, result)
     written(output.console, folder, "report.html", "result.json", "table.csv", "scores.csv")
     output.emit(result.to_json())

@@ -21,15 +21,6 @@ def export(
             help="An architecture in the notation of the search space, or the folder of a search: what it found.",
         ),
     ],
-    to: Annotated[
-        List[str],
-        options.output(
-            "--to",
-            metavar="FILE",
-            help="File to write. The ending decides how: .py (source), .pt2 (torch.export), .onnx, .svg (a picture);"
-            " `genotype` prints the architecture as training scripts read it. May be given several times.",
-        ),
-    ],
     classes: Annotated[
         Optional[int],
         options.what("--classes", metavar="N", help="Number of classes.", show_default="as in the benchmark"),
@@ -48,10 +39,19 @@ def export(
         Optional[Path],
         options.what("--weights", metavar="FILE", help="Trained weights (a state_dict) for .pt2 and .onnx."),
     ] = None,
+    *,
+    to: Annotated[
+        List[str],
+        options.output(
+            "--to",
+            metavar="FILE",
+            help="File to write. The ending decides how: .py (source), .pt2 (torch.export), .onnx, .svg (a picture);"
+            " `genotype` prints the architecture as training scripts read it. May be given several times.",
+        ),
+    ],
     overwrite: Annotated[
         bool, options.output("--overwrite", help="Replace existing files.", show_default=False)
     ] = False,
-    *,
     output: options.Output,
 ) -> None:
     """Write the network of an architecture, to train it or to use it: the whole classifier, at its full size.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Optional
 
 from rich.console import Console
@@ -10,7 +11,7 @@ from typing_extensions import Annotated
 
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import OutFolder, TopPercent
-from naslib_gennas.cli.printing import print_columns, progress_bar, written
+from naslib_gennas.cli.printing import print_columns, progress_bar, resumable, written
 from naslib_gennas.errors import EngineError
 
 
@@ -72,25 +73,21 @@ def leaderboard(
 
     direction = options.direction(lower_is_better, higher_is_better)
     folder = files.folder(out or files.new_folder("leaderboard"))
-    with progress_bar(output.console, "Scoring") as advance:
-        try:
-            result = study.leaderboard(
-                None if spaces is None else [name for name in spaces.split(",") if name],
-                None if proxies is None else proxies.split(","),
-                n,
-                folders=truth_folder or (),
-                truths=truth or (),
-                higher_is_better=direction,
-                limit=limit,
-                top_percent=top,
-                progress=lambda what, done, total: advance(done, total, what),
-                **scoring,
-            )
-        except study.Interrupted as stopped:
-            report.write(stopped.result, folder)
-            output.emit(stopped.result.to_json())
-            raise KeyboardInterrupt(f"every score is in the store: the same command goes on. See {folder}.") from None
-    report.write(result, folder)
+    write = functools.partial(report.write, folder=folder)
+    with resumable(output, write), progress_bar(output.console, "Scoring") as advance:
+        result = study.leaderboard(
+            None if spaces is None else [name for name in spaces.split(",") if name],
+            None if proxies is None else proxies.split(","),
+            n,
+            folders=truth_folder or (),
+            truths=truth or (),
+            higher_is_better=direction,
+            limit=limit,
+            top_percent=top,
+            progress=lambda what, done, total: advance(done, total, what),
+            **scoring,
+        )
+    write(result)
     _print(output.console, result)
     written(output.console, folder, "report.html", "result.json", "standings.csv", "table.csv")
     output.emit(result.to_json())

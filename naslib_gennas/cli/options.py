@@ -1,7 +1,8 @@
 """Options that several commands have, each written once.
 
 Some come as a group that reaches the command as one parameter: `Scoring` (what is scored, how and where: the keyword
-arguments of `Scorer.of`), `Truth` and `Output`. A new option of all commands that score is one parameter of `_scoring`.
+arguments of `Scorer.of`), `Limits`, `Truth` and `Output`. A new option of all commands that score is one parameter of
+`_scoring`.
 """
 
 from __future__ import annotations
@@ -125,16 +126,6 @@ Architectures = Annotated[
     what("--archs", metavar="FILE", help="Score these instead of a sample: one per line, or a CSV or JSON table."),
 ]
 TopPercent = Annotated[float, how_much("--top", metavar="PERCENT", help="Top X% used for the retrieval metric.")]
-Evaluations = Annotated[
-    Optional[int],
-    how_much(
-        "--evaluations",
-        metavar="N",
-        help="Stop after this many evaluations.",
-        show_default="450, or no limit with --budget",
-    ),
-]
-Budget = Annotated[Optional[str], how_much("--budget", metavar="TIME", help="Stop after this time: 90s, 10m, 2h.")]
 Population = Annotated[
     Optional[int], how_much("--population", metavar="N", help="Size of the population.", show_default="50")
 ]
@@ -292,6 +283,27 @@ def _truth(
     }
 
 
+@contextlib.contextmanager
+def _limits(
+    evaluations: Annotated[
+        Optional[int],
+        how_much(
+            "--evaluations",
+            metavar="N",
+            help="Stop after this many evaluations.",
+            show_default="450, or no limit with --budget",
+        ),
+    ] = None,
+    budget: Annotated[
+        Optional[str], how_much("--budget", metavar="TIME", help="Stop after this time: 90s, 10m, 2h.")
+    ] = None,
+) -> Iterator[Dict[str, Any]]:
+    """What a search may cost: keyword arguments of the searches."""
+    from naslib_gennas.studies.budget import seconds
+
+    yield {"evaluations": evaluations, "budget": None if budget is None else seconds(budget)}
+
+
 def sized(space: str, cells: Optional[int], channels: Optional[int]) -> Any:
     """The search space of a name, with `--cells` and `--channels` where they are given."""
     from naslib_gennas import spaces
@@ -322,5 +334,6 @@ def _output(
 
 
 Scoring = Annotated[Mapping[str, Any], Group(_scoring)]
+Limits = Annotated[Mapping[str, Any], Group(_limits)]
 Truth = Annotated[Mapping[str, Any], Group(_truth)]
 Output = Annotated[printing.Output, Group(_output)]

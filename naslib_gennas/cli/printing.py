@@ -100,20 +100,22 @@ class _Bar(Progress):
 
 
 @contextlib.contextmanager
-def resumable(to: Output) -> Iterator[None]:
+def resumable(to: Output, write: Optional[Callable[[Any], Any]] = None) -> Iterator[None]:
     """Run a study in the block; where it is stopped, emit what it has, and say that it can be gone on with.
 
     Args:
         to: where the result goes.
+        write: makes the report of a result and gives the file; None: the study writes its files itself.
     """
     from naslib_gennas.studies.result import Interrupted
 
     try:
         yield
     except Interrupted as stopped:
+        see = "" if write is None else f" See {write(stopped.result)}."
         to.emit(stopped.result.to_json())
         raise KeyboardInterrupt(
-            f"{stopped.done} are in the store: the same command again goes on from there."
+            f"{stopped.done} are in the store: the same command again goes on from there.{see}"
         ) from None
 
 
@@ -146,7 +148,8 @@ def progress_bar(console: Console, what: str, total: Optional[int] = None) -> It
             elapsed = bar.tasks[0].elapsed or 0.0
             parts: List[str] = [_of(done, total)]
             if elapsed > 0:
-                parts += [f"{done / elapsed:.3g}/s", _clock(elapsed)]
+                rate = done / elapsed
+                parts += [f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.3g}/s", _clock(elapsed)]
                 if total is not None and 0 < done < total:
                     parts.append(f"{_clock(elapsed / done * (total - done))} left")
             bar.update(task, completed=done, total=total, numbers="  ".join(parts), note=note)

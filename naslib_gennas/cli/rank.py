@@ -9,7 +9,7 @@ from typing_extensions import Annotated
 
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import Architectures, Count, OutFolder, ProxyName, SpaceName, TopPercent
-from naslib_gennas.cli.printing import print_columns, print_truth, progress_bar, written
+from naslib_gennas.cli.printing import print_columns, print_truth, progress_bar, resumable, written
 from naslib_gennas.errors import EngineError
 
 
@@ -40,26 +40,19 @@ def rank(
     from naslib_gennas import files, spaces
     from naslib_gennas.studies import ranking
 
-    with progress_bar(output.console, f"Ranking {space}", n) as advance:
-        try:
-            result = ranking.rank(
-                space,
-                proxy,
-                n,
-                archs=archs,
-                **truth,
-                **scoring,
-                out=out or files.new_folder(f"rank-{spaces.get(space).name}"),
-                top_percent=top,
-                best=best,
-                progress=lambda record, done, total: advance(done, total),
-            )
-        except ranking.Interrupted as stopped:
-            done = stopped.result
-            output.emit(done.to_json())
-            raise KeyboardInterrupt(
-                f"{done.n} scores are in {done.folder} and in the store: the same command again goes on from there."
-            ) from None
+    with resumable(output), progress_bar(output.console, f"Ranking {space}", n) as advance:
+        result = ranking.rank(
+            space,
+            proxy,
+            n,
+            archs=archs,
+            **truth,
+            **scoring,
+            out=out or files.new_folder(f"rank-{spaces.get(space).name}"),
+            top_percent=top,
+            best=best,
+            progress=lambda record, done, total: advance(done, total),
+        )
     _print(output.console, result)
     output.emit(result.to_json())
     if result.failure:

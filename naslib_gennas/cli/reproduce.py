@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Dict, Optional, Tuple
 
 import typer
@@ -11,7 +12,7 @@ from typing_extensions import Annotated
 
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import OutFolder
-from naslib_gennas.cli.printing import print_columns, progress_bar, written
+from naslib_gennas.cli.printing import print_columns, progress_bar, resumable, written
 from naslib_gennas.errors import EngineError
 
 
@@ -53,22 +54,18 @@ def reproduce(
     from naslib_gennas.studies import reproduction_report as report
 
     folder = files.folder(out or files.new_folder(f"reproduce-{name}"))
-    with progress_bar(output.console, f"Running {name}") as advance:
-        try:
-            made = study.reproduce(
-                name,
-                scale,
-                folders=truth_folder or (),
-                truths=truth or (),
-                n=n,
-                progress=lambda what, done, total: advance(done, total, what),
-                **scoring,
-            )
-        except study.Interrupted as stopped:
-            report.write(stopped.result, folder)
-            output.emit(stopped.result.to_json())
-            raise KeyboardInterrupt(f"every score is in the store: the same command goes on. See {folder}.") from None
-    report.write(made, folder)
+    write = functools.partial(report.write, folder=folder)
+    with resumable(output, write), progress_bar(output.console, f"Running {name}") as advance:
+        made = study.reproduce(
+            name,
+            scale,
+            folders=truth_folder or (),
+            truths=truth or (),
+            n=n,
+            progress=lambda what, done, total: advance(done, total, what),
+            **scoring,
+        )
+    write(made)
     _print(output.console, made)
     written(output.console, folder, "report.html", "result.json", "table.csv", "table.tex")
     output.emit(made.to_json())

@@ -10,9 +10,7 @@ from typing_extensions import Annotated
 
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import (
-    Budget,
     Control,
-    Evaluations,
     HigherIsBetter,
     LowerIsBetter,
     OutFolder,
@@ -43,12 +41,11 @@ def search_task(
         int,
         options.how_much("--n", min=1, metavar="N", help="Labels to draw from --truth if there are no --labels."),
     ] = 20,
-    evaluations: Evaluations = None,
-    budget: Budget = None,
+    *,
+    limits: options.Limits,
     population: Population = None,
     tournament: Tournament = None,
     control: Control = None,
-    *,
     scoring: options.Scoring,
     name: Annotated[str, options.output("--name", metavar="NAME", help="Name of the task.")] = "searched",
     out: OutFolder = None,
@@ -61,11 +58,10 @@ def search_task(
     from naslib_gennas import files
     from naslib_gennas.scoring import Scorer
     from naslib_gennas.studies import methods, task_search
-    from naslib_gennas.studies.budget import USUAL_EVALUATIONS, seconds
+    from naslib_gennas.studies.budget import evaluations_of
     from naslib_gennas.truth import labels as labelling
     from naslib_gennas.truth.table import STRONGLY_NEGATIVE
 
-    own = {"population": population, "tournament": tournament}
     known, others = labelling.choose(
         space,
         labels,
@@ -78,7 +74,7 @@ def search_task(
     scorer = Scorer.of(space, **scoring)
     for asked in filter(None, (known, others)):
         print_labels(output.console, asked)
-    total = evaluations or (None if budget else USUAL_EVALUATIONS)
+    total = evaluations_of(**limits)
     with resumable(output), progress_bar(output.console, f"Searching a task for {space}", total) as advance:
 
         def show(method: str, trial: Any, best: float, done: int) -> None:
@@ -87,9 +83,8 @@ def search_task(
         found = task_search.search(
             scorer,
             known,
-            evaluations=evaluations,
-            budget=None if budget is None else seconds(budget),
-            method=methods.get("evolution", **{name: value for name, value in own.items() if value is not None}),
+            **limits,
+            method=methods.get("evolution", population=population, tournament=tournament),
             control=control is not False,
             held_out=others,
             name=name,

@@ -70,6 +70,8 @@ METHODS: Mapping[str, Method] = {
 def get(method: Union[str, Method], **settings: Any) -> Method:
     """The method of a name, with some of its own settings changed: ``get("evolution", population=20)``.
 
+    A setting that is None stays what it is.
+
     Raises:
         InputError: no such method, or a setting that it does not have.
     """
@@ -77,6 +79,7 @@ def get(method: Union[str, Method], **settings: Any) -> Method:
         if method not in METHODS:
             raise InputError(f"unknown search method '{method}'{suggest(method, METHODS)}")
         method = METHODS[method]
+    settings = {name: value for name, value in settings.items() if value is not None}
     for name in settings:
         if name not in method.settings:
             has = f"it takes {', '.join(method.settings)}" if method.settings else "it has no settings"

@@ -42,7 +42,7 @@ MAX_INITIAL_FAILURES = 10
 _VARIED = ("children", "among")
 
 #: Called after each step: the method, the step, the best one so far, how many are done; "finalists" is the method of
-#: the last step, whose best one is the best finalist so far.
+#: the race, whose steps are scores and whose best one is the best finalist so far.
 Progress = Callable[[str, Step, Step, int], None]
 
 
@@ -151,10 +151,10 @@ def search(
             left = math.inf
             if budget is not None and looking is not None:
                 left = budget - (looking if label == "control" else courses[label].wall_seconds)
-            for course, step in _final(courses[label], count, left, table, deep, judge):
+            for done, (course, step) in enumerate(_final(courses[label], count, left, table, deep, judge), start=1):
                 courses[label], best_so_far = course, course.best
                 assert best_so_far is not None
-                progress("finalists", step, best_so_far, len(course.finalists))
+                progress("finalists", step, best_so_far, done)
 
     with scorer.place as (_, store):
         try:
