@@ -403,8 +403,9 @@ def judged(
 def facts_of(table: Truth, columns: Sequence[Column], values: Sequence[Optional[float]]) -> Dict[str, Any]:
     """What a comparison says of its truth; that its direction looks wrong where most proxies say so."""
     facts = {**table.to_json(), "matched": sum(value is not None for value in values)}
-    rhos = [_rho(column) for column in columns if not math.isnan(_rho(column))]
-    doubt = table.doubt(float(np.median(rhos))) if rhos else ""
+    found = [column.spearman for column in columns if column.spearman and not math.isnan(column.spearman.value)]
+    rho, high = (float(np.median([getattr(one, part) for one in found] or [math.nan])) for part in ("value", "high"))
+    doubt = table.doubt(rho, high)
     return {**facts, "remarks": [*facts["remarks"], *filter(None, [doubt])]}
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, List, Optional, Tuple
+from typing import TYPE_CHECKING, List, Optional, Tuple
 
 import numpy as np
 
 from naslib_gennas.proxies import aggregation
-from naslib_gennas.studies import plots
+from naslib_gennas.studies import plots, point_names
 from naslib_gennas.studies.comparison import Column, Comparison
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 FRONT, LAST, OTHER = plots.BLUE, plots.VERMILION, plots.GREY
 #: With more proxies than this, most points of the cost plot have the number of their row for a name.
 NAMED = 10
-# Places for a name beside its point: how many heights of a line above it, and on which side.
-_PLACES = [(side, place) for place in (-0.4, 0.5, -1.3, 1.5, -2.3, 2.5, -3.3, 3.5, -4.4, 4.6) for side in (1, -1)]
 
 
 def scatters(comparison: Comparison) -> List[Tuple[str, Figure]]:
@@ -40,7 +38,8 @@ def scatters(comparison: Comparison) -> List[Tuple[str, Figure]]:
         axis.set_xlabel("rank by score", fontsize=9)
         axis.set_ylabel("rank by truth", fontsize=9)
         axis.set_title(
-            f"{_short(column.name)}\nrho {column.spearman if column.spearman is not None else ''}", fontsize=9
+            f"{point_names.short(column.name)}\nrho {column.spearman if column.spearman is not None else ''}",
+            fontsize=9,
         )
         axis.tick_params(labelsize=8)
         axis.grid(alpha=0.3)
@@ -78,52 +77,21 @@ def cost(comparison: Comparison) -> Optional[Figure]:
     axis.set_ylabel("Spearman rho, 95% interval", fontsize=9)
     axis.grid(alpha=0.3, which="both")
     made.canvas.draw()  # places the axes, which the labels go by
-    # No name covers a point or an interval.
-    taken = [_extent(axis, column.seconds, rho.low, rho.high) for column, rho in shown]
+    # No name covers a point, an interval, or the line of the front.
+    taken = [point_names.extent(axis, column.seconds, rho.low, rho.high) for column, rho in shown]
+    taken += [point_names.between(axis, left, right) for left, right in zip(front, front[1:])]
     numbers = {column.name: str(number) for number, column in enumerate(comparison.columns, start=1)}
     for column, rho in sorted(shown, key=lambda one: one[0].name not in comparison.front):
         named = len(comparison.columns) <= NAMED or column.name in comparison.front
-        texts = [_short(column.name), numbers[column.name]] if named else [numbers[column.name]]
-        _label(axis, texts, (column.seconds, rho.value), _colour(comparison, column), taken)
+        texts = [point_names.short(column.name), numbers[column.name]] if named else [numbers[column.name]]
+        point_names.label(axis, texts, (column.seconds, rho.value), _colour(comparison, column), taken)
     return made
 
 
-_Box = Tuple[float, float, float, float]
-
-
-def _extent(axis: Any, x: float, low: float, high: float) -> _Box:
-    """What a point with its interval covers, in pixels."""
-    (left, bottom), (right, top) = axis.transData.transform([(x, low), (x, high)])
-    return left - 4, bottom - 2, right + 4, top + 2
+def numbered(made: Figure) -> bool:
+    """Whether a point of a cost figure has a number for a name."""
+    return any(text.get_text().isdigit() for text in made.axes[0].texts)
 
 
 def _colour(comparison: Comparison, column: Column) -> str:
     return FRONT if column.name in comparison.front else OTHER
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 22 else f"{name[:21]}…"
-
-
-def _label(axis: Any, texts: List[str], point: Tuple[float, float], colour: str, taken: List[_Box]) -> None:
-    """Write the first of some texts that has room beside its point; the last one where none has."""
-    x, y = axis.transData.transform(point)
-    frame, scale = axis.get_window_extent(), axis.figure.dpi / 72
-    height = 9 * scale
-    for text in texts:
-        width = 4.8 * len(text) * scale
-        boxes = [(x + (7 if side > 0 else -7 - width), y + place * height, side) for side, place in _PLACES]
-        free = [(left, low, side) for left, low, side in boxes if _free(left, low, width, height, frame, taken)]
-        if free:
-            break
-    left, low, side = (free or boxes)[0]
-    taken.append((left, low, left + width, low + height))
-    anchor = axis.transData.inverted().transform((left if side > 0 else left + width, low))
-    axis.text(*anchor, text, fontsize=8, color=colour, ha="left" if side > 0 else "right", va="bottom")
-
-
-def _free(left: float, low: float, width: float, height: float, frame: Any, taken: List[_Box]) -> bool:
-    """Whether a box is inside the axes and on no other."""
-    right, top = left + width, low + height
-    inside = frame.x0 <= left and right <= frame.x1 and frame.y0 <= low and top <= frame.y1
-    return inside and not any(left < x1 and x0 < right and low < y1 and y0 < top for x0, y0, x1, y1 in taken)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Optional
 
-from naslib_gennas.studies import plots
+from naslib_gennas.studies import plots, point_names
 from naslib_gennas.studies.leaderboard import Leaderboard
 from naslib_gennas.truth.significance import Ranks
 
@@ -47,7 +47,7 @@ def critical_differences(ranks: Ranks) -> Figure:
         line = -(bars + _LINE * ((place if left else count - 1 - place) + 1))
         end = low - 0.03 * (high - low) if left else high + 0.03 * (high - low)
         axis.plot([value, value, end], [0, line, line], color="black", linewidth=0.7)
-        label = f"{_short(name)}  {value:.1f}" if left else f"{value:.1f}  {_short(name)}"
+        label = f"{point_names.short(name)}  {value:.1f}" if left else f"{value:.1f}  {point_names.short(name)}"
         axis.text(end, line, f" {label} ", ha="right" if left else "left", va="center", fontsize=8)
     places = dict(zip(ranks.methods, values))
     for place, group in enumerate(ranks.groups):
@@ -69,9 +69,8 @@ def cost(board: Leaderboard) -> Optional[Figure]:
     made, axes = plots.figure(5.5, 4.0)
     axis = axes[0, 0]
     axis.set_xscale("log")
-    middle = math.sqrt(max(one.seconds for one, _ in shown) * min(one.seconds for one, _ in shown))
     axis.invert_yaxis()
-    best = math.inf
+    best, named = math.inf, []
     for one, rank in sorted(shown, key=lambda pair: pair[0].seconds):
         front = rank.value < best
         best = min(best, rank.value)
@@ -81,10 +80,8 @@ def cost(board: Leaderboard) -> Optional[Figure]:
         axis.plot(
             one.seconds, rank.value, "o", color=colour, markerfacecolor=colour if front else "white", markersize=5
         )
-        right = one.seconds > middle  # names point to the middle, where there is room
-        place = {"xytext": (-5 if right else 5, 3), "textcoords": "offset points", "ha": "right" if right else "left"}
-        axis.annotate(_short(one.proxy), (one.seconds, rank.value), fontsize=7, color=colour, **place)
-    axis.margins(x=0.2)
+        named.append((one.proxy, (one.seconds, rank.value), colour))
+    axis.margins(x=0.3)
     axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
     axis.xaxis.set_minor_formatter(NullFormatter())
@@ -92,8 +89,9 @@ def cost(board: Leaderboard) -> Optional[Figure]:
     axis.set_ylabel("mean rank, 95% interval", fontsize=9)
     axis.tick_params(labelsize=8)
     axis.grid(alpha=0.3, which="both")
+    made.canvas.draw()  # places the axes, which the names go by
+    spans = [(rank.value, rank.value) if math.isnan(rank.low) else (rank.low, rank.high) for _, rank in shown]
+    taken = [point_names.extent(axis, one.seconds, *span) for (one, _), span in zip(shown, spans)]
+    for name, point, colour in named:
+        point_names.label(axis, [point_names.short(name)], point, colour, taken)
     return made
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 24 else f"{name[:23]}…"

@@ -91,7 +91,12 @@ def notes(board: Leaderboard) -> List[str]:
         found.append(f"Few architectures, so that the figures say little: {', '.join(few)}.")
     if board.ranks is not None and len(board.ranks.spaces) < 6:
         found.append("With fewer than six search spaces no two proxies can differ by more than chance.")
-    doubts = [remark for _, one in data_sets(board) for remark in one.truth["remarks"] if "lower-is-better" in remark]
+    doubts = [
+        f"{space.name}: {remark}."
+        for space, one in data_sets(board)
+        for remark in one.truth["remarks"]
+        if "lower-is-better" in remark
+    ]
     return [*found, *doubts, *(f"{remark}." for remark in board.remarks)]
 
 
@@ -132,7 +137,7 @@ def render(board: Leaderboard) -> str:
         "leaderboard.html",
         title=f"{len(board.standings)} proxies on {count} search space{'s' * (count != 1)}",
         summary=f"The same architectures for all proxies of a search space; seed {board.seed}, inputs "
-        f"{board.inputs or 'as each proxy usually has them'}.",
+        f"{board.inputs or 'as is usual for each proxy'}.",
         notes=notes(board),
         command=command(board),
         heads=HEADS,

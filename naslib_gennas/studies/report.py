@@ -8,14 +8,13 @@ import json
 import math
 import re
 import shlex
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from naslib_gennas import files
-from naslib_gennas.errors import InputError
 from naslib_gennas.studies import citations, comparison_figures, page, plots
 from naslib_gennas.studies.comparison import FEW, Column, Comparison
+from naslib_gennas.studies.result import writing
 from naslib_gennas.truth.metrics import Estimate
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def write(comparison: Comparison, folder: Union[str, Path]) -> Path:
     """
     place = files.made(folder)
     scored = [column for column in comparison.columns if column.scores]
-    try:
+    with writing(place):
         files.write_json(place / "result.json", comparison.to_json())
         with files.Rows(place / "table.csv", COLUMNS) as file:
             for row in rows(comparison):
@@ -58,8 +57,6 @@ def write(comparison: Comparison, folder: Union[str, Path]) -> Path:
         (place / "table.tex").write_text(latex(comparison), encoding="utf-8")
         (place / "citations.bib").write_text(citations.bibtex([column.name for column in comparison.columns]))
         _write_figures(comparison, files.folder(place / "figures"))
-    except (OSError, InputError) as error:
-        warnings.warn(f"the results in '{place}' are not complete: {error}", RuntimeWarning, stacklevel=2)
     return place
 
 
@@ -203,16 +200,16 @@ def render(comparison: Comparison) -> str:
     known = ""
     if truth is not None:
         better = truth.get("direction") or f"{'higher' if truth['higher_is_better'] else 'lower'} is better"
-        known = f"; truth {truth['name']} ({better}), which has {truth['matched']} of them"
+        known = f"; truth {truth['name']} ({better}), known for {truth['matched']} of them"
     return page.render(
         "comparison.html",
         title=f"{len(comparison.columns)} proxies on {comparison.space}",
         summary=f"{comparison.n} architectures, seed {comparison.seed}, inputs "
-        f"{comparison.inputs or 'as each proxy usually has them'}{known}.",
+        f"{comparison.inputs or 'as is usual for each proxy'}{known}.",
         notes=notes(comparison),
         command=command(comparison),
         heads=heads(comparison),
-        numbered=cost is not None,  # a point without room for its name has its number
+        numbered=cost is not None and comparison_figures.numbered(cost),
         rows=[
             {
                 "proxy": column.name,
