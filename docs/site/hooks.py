@@ -18,6 +18,9 @@ TOP = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 ESCAPED = "\\|"
 BARS = re.compile(r"`([^`\n]*\\\|[^`\n]*)`")
 LINK = re.compile(r"(\]\()([^)#\s:]+)((?:#[^)\s]*)?\))")
+TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
+#: A table with a cell of so many characters is one of sentences: on a phone it scrolls instead of being squeezed.
+SENTENCE = 60
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -40,6 +43,18 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     if page.file.src_uri in TOP or page.file.src_uri.startswith("source/"):
         return markdown
     return _links(markdown, posixpath.join("docs", posixpath.dirname(page.file.src_uri)), page.file.src_uri)
+
+
+def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
+    """Mark the tables that hold sentences in three columns or more; the style sheet gives them room."""
+
+    def marked(found: Any) -> str:
+        rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in found[0].split("</tr>")]
+        texts = [re.sub(r"<[^>]+>", "", cell) for row in rows for cell in row]
+        roomy = max(map(len, rows)) > 2 and max(map(len, texts), default=0) >= SENTENCE
+        return found[0].replace("<table>", "<table data-sentences>", 1) if roomy else found[0]
+
+    return TABLE.sub(marked, content)
 
 
 def _outside(markdown: str, folder: str) -> Iterator[str]:
