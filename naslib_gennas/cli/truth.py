@@ -31,7 +31,7 @@ def list_tables(output: Output) -> None:
 
     content = [{"space": name, "truth": table} for name in spaces.names() for table in tables.installed(name)]
     print_columns(output.console, ("space", "truth"), *((row["space"], row["truth"]) for row in content))
-    output.console.print(f"{len(content)} tables; those that were added are in {tables.folder()}")
+    output.console.print(f"Tables that you add are kept in {tables.folder()}")
     output.emit(content)
 
 

@@ -144,18 +144,15 @@ def render(board: Leaderboard) -> str:
         standings=[[{"value": value, "interval": span} for value, span in row] for row in standings(board)],
         critical=figures.get("critical-differences", ""),
         cost=figures.get("cost", ""),
-        data_sets=[
-            {"space": space.name, "name": one.name, "n": one.truth["matched"]} for space, one in data_sets(board)
-        ],
+        proxies=[standing.proxy for standing in board.standings],
         rows=_rows(board),
         blanks=blanks(board),
-        spaces=[space.name for space in board.spaces],
         costs=[
             {
-                "proxy": standing.proxy,
-                "cells": [_number(_column(space, standing.proxy).seconds, ".2g") for space in board.spaces],
+                "space": space.name,
+                "cells": [_number(_column(space, one.proxy).seconds, ".2g") for one in board.standings],
             }
-            for standing in board.standings
+            for space in board.spaces
         ],
     )
 
@@ -173,23 +170,20 @@ def _column(place: Union[Space, DataSet], proxy: str) -> Any:
 
 
 def _rows(board: Leaderboard) -> List[Dict[str, Any]]:
-    """A row a proxy: its rho on every data set."""
-    best = {
-        id(one): max((c.spearman.value for c in one.columns if c.spearman is not None), default=math.nan)
-        for _, one in data_sets(board)
-    }
+    """A row a data set: the rho of every proxy, in the order of the standings."""
     rows = []
-    for standing in board.standings:
+    for space, one in data_sets(board):
+        columns = [_column(one, standing.proxy) for standing in board.standings]
+        best = max((column.spearman.value for column in columns if column.spearman is not None), default=math.nan)
         cells = []
-        for _, one in data_sets(board):
-            column = _column(one, standing.proxy)
+        for column in columns:
             if column.spearman is None:
                 cells.append({"value": "–", "kind": "blank", "why": column.failure, "interval": ""})
                 continue
             value, _, span = str(column.spearman).partition(" ")
-            kind = "best" if column.spearman.value == best[id(one)] else ""
+            kind = "best" if column.spearman.value == best else ""
             cells.append({"value": value, "interval": span, "kind": kind, "why": ""})
-        rows.append({"proxy": standing.proxy, "cells": cells})
+        rows.append({"space": space.name, "name": one.name, "n": one.truth["matched"], "cells": cells})
     return rows
 
 
