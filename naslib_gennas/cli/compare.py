@@ -11,8 +11,7 @@ from typing_extensions import Annotated
 
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import Architectures, Count, OutFolder, SpaceName, TopPercent
-from naslib_gennas.cli.printing import print_columns, progress_bar, resumable, written
-from naslib_gennas.errors import EngineError
+from naslib_gennas.cli.printing import finish, print_columns, progress_bar, resumable
 
 
 def compare(
@@ -62,11 +61,7 @@ def compare(
             progress=lambda name, done, total: advance(done, total, name),
         )
     write(result)
-    _print(output.console, result)
-    written(output.console, folder, "report.html", "result.json", "table.csv", "scores.csv")
-    output.emit(result.to_json())
-    if result.failure:
-        raise EngineError(result.failure)
+    finish(output, result, _print, folder, "report.html", "result.json", "table.csv", "scores.csv")
 
 
 def _print(console: Console, result: Any) -> None:

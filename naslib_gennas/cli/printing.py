@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import EngineError, InputError
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
@@ -171,6 +171,25 @@ def written(console: Console, folder: Any, *names: str) -> None:
     if folder is not None:
         there = ", ".join(name for name in names if (Path(folder) / name).is_file())
         console.print(f"Written to {folder}: {there or 'nothing'}", markup=False)
+
+
+def finish(to: Output, result: Any, show: Callable[[Console, Any], None], folder: Any, *names: str) -> None:
+    """End a command: print its result, say which files there are, and emit it.
+
+    Args:
+        to: where the result goes.
+        result: of a study, with its `failure`.
+        show: prints it.
+        folder: where its files are; `names` are theirs.
+
+    Raises:
+        EngineError: nothing could be scored.
+    """
+    show(to.console, result)
+    written(to.console, folder, *names)
+    to.emit(result.to_json())
+    if result.failure:
+        raise EngineError(result.failure)
 
 
 def print_columns(console: Console, *rows: Sequence[str], keep: int = 1) -> None:

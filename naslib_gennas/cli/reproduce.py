@@ -12,8 +12,7 @@ from typing_extensions import Annotated
 
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import OutFolder
-from naslib_gennas.cli.printing import print_columns, progress_bar, resumable, written
-from naslib_gennas.errors import EngineError
+from naslib_gennas.cli.printing import finish, print_columns, progress_bar, resumable
 
 
 def reproduce(
@@ -66,11 +65,7 @@ def reproduce(
             **scoring,
         )
     write(made)
-    _print(output.console, made)
-    written(output.console, folder, "report.html", "result.json", "table.csv", "table.tex")
-    output.emit(made.to_json())
-    if made.failure:
-        raise EngineError(made.failure)
+    finish(output, made, _print, folder, "report.html", "result.json", "table.csv", "table.tex")
 
 
 def _list(console: Console) -> None:
