@@ -101,4 +101,5 @@ def _load(file: BinaryIO, size: int, encoding: str, stand_ins: StandIns) -> Any:
         def find_class(self, module: str, name: str) -> Any:
             return _found(module, name, stand_ins)
 
-    return Restricted(file, encoding=encoding).load()
+    with reading.quiet():
+        return Restricted(file, encoding=encoding).load()

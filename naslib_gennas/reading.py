@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import re
 import stat
+import warnings
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Sequence, Set, Tuple, Union
 
@@ -217,6 +219,14 @@ def _count(root: Any, where: str) -> None:
         raise InputError(f"{where} is not YAML that can be read: its aliases make more than {LARGEST_TREE} values")
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Read in the block without the warnings that Python and numpy have of damaged files."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def array(path: Union[str, Path], what: str) -> np.ndarray:
     """The array of a .npy file, of numbers, mapped from the file: what is not used is not read.
 
@@ -225,7 +235,8 @@ def array(path: Union[str, Path], what: str) -> np.ndarray:
     """
     place = opened(path, what)
     try:
-        found = np.load(place, mmap_mode="r", allow_pickle=False)
+        with quiet():
+            found = np.load(place, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a damaged header is read as Python, and fails in as many ways
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{what} '{path}' cannot be read: {reason}") from None

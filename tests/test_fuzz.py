@@ -15,6 +15,7 @@ import pickle
 import random
 import signal
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from naslib_gennas import pickles, proxies, reading, spaces, truth
 from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import config
 from naslib_gennas.regression import batches, profiles, tasks
+from naslib_gennas.scoring import network_inputs
 from naslib_gennas.scoring import store as stores
 from naslib_gennas.truth import labels
 
@@ -137,7 +139,8 @@ def limit():
 def check(read, given):
     """Whether it was refused; anything but success or one line of less than 500 characters is a failure."""
     try:
-        with limit():
+        with limit(), warnings.catch_warnings():
+            warnings.simplefilter("error")  # a line on the terminal, too
             read(given)
         return False
     except InputError as refused:
@@ -301,6 +304,7 @@ def test_arrays(tmp_path):
         file.write_bytes(content)
         batches._load.cache_clear()
         refused += check(lambda path: batches.load(path, 16, 8), str(file))
+        check(lambda path: network_inputs.given(path, proxies.get("naswot")), str(file))
     assert refused > 20
 
 
@@ -310,6 +314,7 @@ def test_inputs_that_are_no_files(tmp_path):
     (tmp_path / "folder.npy").mkdir()
     for name in ("pipe.npy", "folder.npy", "none.npy", "\0.npy", "x" * 300 + ".npy"):
         assert check(lambda given: batches.load(given, 2, 8), str(tmp_path / name))
+        assert check(lambda given: network_inputs.given(given, proxies.get("naswot")), str(tmp_path / name))
     for get in (tasks.get, profiles.get):
         assert check(get, str(tmp_path / "pipe.yaml"))
         assert check(get, "/dev/zero.yaml")

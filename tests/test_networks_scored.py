@@ -505,6 +505,7 @@ def test_what_is_no_network_is_refused(make, message):
         ({"inputs": 3}, "inputs is a int"),
         ({"inputs": torch.zeros(1, 3, 8, 8)}, "2 examples or more"),
         ({"inputs": (3, 4, 5, 6, 7)}, "a shape is"),
+        ({"inputs": torch.zeros(4, 3, 0, 0)}, "they hold no number"),
         ({"inputs": torch.full((2, 3, 8, 8), math.nan)}, "not finite"),
         ({"inputs": lambda: 1 / 0}, "failed: division by zero"),
         ({"inputs": "none.npy"}, "'none.npy' cannot be read"),

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from naslib_gennas import reading
 from naslib_gennas.errors import InputError, said_by
 from naslib_gennas.networks import calls
 from naslib_gennas.proxies.proxy import Proxy
@@ -59,6 +60,8 @@ def given(inputs: Any, proxy: Proxy) -> Optional[Batch]:
     if not tensors or not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
         raise InputError(f"inputs is a {type(inputs).__name__}; it takes {FORMS}")
     for tensor in tensors:
+        if tensor.numel() == 0:
+            raise InputError(f"inputs have shape {tuple(tensor.shape)}; they hold no number")
         if tensor.is_complex():
             raise InputError("inputs are complex numbers; give real and imaginary part as channels")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
@@ -73,14 +76,11 @@ def _is_shape(inputs: Any) -> bool:
 
 
 def _file(path: Path, count: int) -> Batch:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"input batch file '{path}' cannot be read: {said_by(error)}") from None
-    if not isinstance(array, np.ndarray) or array.ndim < 2 or array.dtype.kind not in "fiu" or len(array) < 2:
-        shape = getattr(array, "shape", None)
-        raise InputError(f"input batch file '{path}' has shape {shape}; it takes (2 or more, ...) of numbers")
-    numbers = torch.from_numpy(array[:count].astype(np.float32 if array.dtype.kind == "f" else np.int64))
+    array = reading.array(path, "input batch file")
+    if array.ndim < 2 or array.dtype.kind == "b" or len(array) < 2 or not array.size:
+        raise InputError(f"input batch file '{path}' has shape {array.shape}; it takes (2 or more, ...) of numbers")
+    with np.errstate(over="ignore"):  # beyond float32 is not finite, which is refused
+        numbers = torch.from_numpy(array[:count].astype(np.float32 if array.dtype.kind == "f" else np.int64))
     if not bool(torch.isfinite(numbers).all()):
         raise InputError(f"input batch file '{path}' holds numbers that are not finite")
     return batches.given(numbers)

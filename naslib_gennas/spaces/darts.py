@@ -262,7 +262,8 @@ def _read_text(text: str, where: str) -> Any:
     if text.startswith("{"):
         return reading.from_json(text, where, EXAMPLE)
     try:
-        call = ast.parse(text, mode="eval").body
+        with reading.quiet():
+            call = ast.parse(text, mode="eval").body
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Genotype":
             names = [*FIELDS[: len(call.args)], *(str(keyword.arg) for keyword in call.keywords)]
             values = [*call.args, *(keyword.value for keyword in call.keywords)]
