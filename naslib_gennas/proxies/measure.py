@@ -84,7 +84,10 @@ def _default_device(device: Any) -> None:
 
 
 def _get_default_device() -> Any:
-    return torch.get_default_device() if hasattr(torch, "get_default_device") else None
+    try:
+        return torch.get_default_device()
+    except AttributeError:  # torch has it from 2.3 on; up to 2.8 it fails after set_default_device(None)
+        return None
 
 
 #: (how to read, how to set, what it is while something is measured) of each setting of the process.
