@@ -43,25 +43,29 @@ def best_of(count, keep, seed=0):
     return [to_configuration(record.arch) for record in ranked[:keep]]
 
 
+def started_from(configurations):
+    """Syne Tune's evolution, to be asked and told, which tries these first."""
+    evolution = REA(
+        CONFIGURATIONS,
+        metric="accuracy",
+        do_minimize=False,
+        random_seed=0,
+        population_size=10,
+        sample_size=5,
+        points_to_evaluate=configurations,
+    )
+    return AskTellScheduler(evolution)
+
+
 if __name__ == "__main__":
     count, keep = (int(word) for word in (sys.argv[1:] + ["200", "10"][len(sys.argv) - 1 :])[:2])
     space = spaces.get("nasbench201")
     accuracies = truth.load("analog-nasbench", space)
-    search = AskTellScheduler(
-        REA(
-            CONFIGURATIONS,
-            metric="accuracy",
-            do_minimize=False,
-            random_seed=0,
-            population_size=10,
-            sample_size=5,
-            points_to_evaluate=best_of(count, keep),
-        )
-    )
-    seen = []
+    search, seen = started_from(best_of(count, keep)), []
     for _ in range(2 * keep):
         trial = search.ask()
         accuracy = accuracies.of(space, space.parse(to_architecture(trial.config)))
         search.tell(trial, {"accuracy": 0.0 if accuracy is None else accuracy})
         seen.append(accuracy or 0.0)
-    print(f"best accuracy of the {keep} trials it was given: {max(seen[:keep]):.2f}; of all: {max(seen):.2f}")
+    given = f"best accuracy of the {keep} trials it was given: {max(seen[:keep]):.2f}"
+    print(f"{given}; of all {len(seen)}: {max(seen):.2f}")
