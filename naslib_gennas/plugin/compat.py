@@ -14,6 +14,7 @@ import logging
 import sys
 import traceback
 import types
+import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
@@ -161,6 +162,8 @@ def blame(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, AttributeError) and frames and frames[-1].filename.endswith("config.py"):
         said = f"the config has no key '{error}', which NASLib asks for"  # a CfgNode's way of saying so
+    if isinstance(error, urllib.error.URLError):  # the data set, as a rule: NASLib has no other downloads at run time
+        said = f"a download failed ({error.reason}); NASLib's scripts fetch CIFAR, naslib_gennas.plugin.* needs none"
     path = naslib_path()
     own = [frame for frame in frames if is_naslibs(Path(frame.filename))]
     if not own or path is None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import gc
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any, List
 import pytest
 import yaml
 
+import naslib_gennas
 from naslib_gennas.errors import InputError
 from naslib_gennas.plugin import benchmark as benchmarks
 from naslib_gennas.plugin import compat, graph_space, nas, warm_start
@@ -107,6 +110,24 @@ def test_naslibs_own_runner_is_a_program_that_finds_ours_and_says_in_a_line_what
     done = subprocess.run([*command, path], capture_output=True, text=True)
     assert done.returncode == 2 and "the config has no key 'search'" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_naslibs_bbo_runner_runs_to_its_end_on_exported_scores(tmp_path: Path, whole_table: Path) -> None:
+    pytest.importorskip("tensorboard", reason="NASLib's bbo runner needs it")
+    checkout = tmp_path / "checkout"
+    shutil.copytree(compat.require_naslib(), checkout / "naslib")  # its scores are looked up beside its code
+    paths = [str(Path(naslib_gennas.__file__).parents[1]), str(checkout), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    start = [sys.executable, "-W", "ignore", "-m"]
+    scores = str(checkout / "naslib" / "data" / "zc_nasbench201.json")
+    export = ["naslib_gennas", "export-scores", "nasbench201", "--n", "2", "--proxies", "params", "--workers", "1"]
+    subprocess.run([*start, *export, "--truth", str(whole_table), "--to", scores], env=environment, check=True)
+    path = _config(tmp_path, whole_table, "npenas", use_zc_api=True, acq_fn_optimization="random_sampling")
+    runner = str(checkout / "naslib" / "runners" / "bbo" / "runner.py")
+    command = [*start, "naslib_gennas.plugin.run", runner, "--config-file", path, "config_id", "0"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "run").rglob("errors.json"))) == 1
 
 
 def test_scoring_graphs_makes_no_more_search_spaces() -> None:

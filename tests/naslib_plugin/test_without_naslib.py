@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import textwrap
+import urllib.error
 from pathlib import Path
 from typing import Any, List
 
@@ -147,6 +148,11 @@ def test_rivals_are_found_by_entry_point_and_unknown_ones_are_named() -> None:
     assert "naslib" in extensions.entry_points(comparison.RIVALS)
     with pytest.raises(InputError, match="unknown rival 'nasli'; did you mean 'naslib'"):
         comparison.compare("nasbench201", ["params"], 2, truth=None, via="nasli")
+
+
+def test_a_download_of_naslib_that_fails_is_called_one() -> None:
+    said = compat.blame(urllib.error.URLError("no such host"))
+    assert said.startswith("a download failed (no such host)") and "naslib_gennas.plugin.*" in said
 
 
 def test_scores_are_exported_as_naslib_publishes_its_own(tmp_path: Path) -> None:
