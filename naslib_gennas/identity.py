@@ -6,6 +6,7 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import inspect
 import json
 import sys
@@ -152,7 +153,7 @@ def _is_installed(path: Path) -> bool:
 
 
 def _version(package: str) -> str:
-    if not package or package in _standard():
+    if not package or _is_standard(package):
         return ""
     try:
         return f"{package}=={importlib.metadata.version(package)}"
@@ -160,9 +161,22 @@ def _version(package: str) -> str:
         return f"{package}=={getattr(sys.modules.get(package), '__version__', '')}"
 
 
-def _standard() -> Set[str]:
-    # Python 3.9 has no list of them; there the name's version is empty, which is the same for all.
-    return set(getattr(sys, "stdlib_module_names", ())) | {"builtins"}
+@lru_cache(maxsize=None)
+def _is_standard(package: str) -> bool:
+    """Whether a module comes with Python."""
+    names = getattr(sys, "stdlib_module_names", None)
+    if names is not None:
+        return package in names or package == "builtins"
+    # Python 3.9 has no list of them: what is built in, or lies in the library's own folder.
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return False
+    if spec is None or spec.origin is None:
+        return False
+    path, library = Path(spec.origin), Path(sysconfig.get_path("stdlib")).resolve()
+    inside = library in path.resolve().parents and "site-packages" not in path.parts
+    return spec.origin in ("built-in", "frozen") or inside
 
 
 def _read(path: Path, files: Dict[Path, str], versions: Set[str]) -> None:

@@ -70,3 +70,16 @@ def test_no_public_function_has_more_than_ten_parameters() -> None:
             if len(own) > 10:
                 long.append(f"{about.name}.{name}: {len(own)}")
     assert long == []
+
+
+def test_what_comes_with_python_is_known_without_a_list_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.9 has none, and gives the same identities."""
+    import sys
+
+    names = ("typing", "abc", "json", "sys", "builtins", "numpy", "torch", "pytest", "no_such_package")
+    identity._is_standard.cache_clear()
+    listed = [identity._is_standard(name) for name in names]
+    monkeypatch.delattr(sys, "stdlib_module_names", raising=False)
+    identity._is_standard.cache_clear()
+    assert [identity._is_standard(name) for name in names] == listed == [True] * 5 + [False] * 4
+    identity._is_standard.cache_clear()
