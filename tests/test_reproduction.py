@@ -43,8 +43,10 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(tables: Path, tmp_path_factory: pytest.TempPathFactory):
     """Runs an entry at a tiny size."""
     store = tmp_path_factory.mktemp("store") / "scores.sqlite"
-    shared = {"folders": [tables], "n": "3", "profile": TINY, "workers": 1, "store": store}
-    return lambda name, **more: reproduce(name, **{**shared, **more})
+    shared = {"folders": [tables], "profile": TINY, "workers": 1, "store": store}
+    return lambda name, **more: reproduce(
+        name, **{**shared, **({"n": "3"} if name in ENTRIES and ENTRIES[name].n else {}), **more}
+    )
 
 
 def only(monkeypatch, name: str, keep) -> None:
@@ -143,7 +145,7 @@ def test_searches_are_judged_by_what_the_table_has(name, here, monkeypatch) -> N
     monkeypatch.setitem(reproduction_searches.EVALUATIONS, "small", 4)
     monkeypatch.setitem(reproduction_searches._AGEING, "small", {"population": 3, "tournament": 2})
     only(monkeypatch, name, lambda row: row.seed == 0 or name == "table3")
-    made = here(name, n="5")
+    made = here(name, **({"n": "5"} if ENTRIES[name].n else {}))
     if name == "figure6":
         assert len(made.measured) == 2 and all(len(one.curve) == 4 and one.n == 5 for one in made.measured)
         for one in made.measured:
@@ -201,3 +203,8 @@ def test_mistakes_are_a_line(here, tables) -> None:
     nothing = here("table1", folders=[])
     assert "no ground truth: `gennas truth add nasbench101 FILE`" in nothing.failure
     assert math.isnan(nothing.measured[0].seconds)
+
+
+def test_a_sample_that_a_table_does_not_draw_is_refused() -> None:
+    with pytest.raises(InputError, match="table3 draws no sample"):
+        reproduce("table3", n="450")

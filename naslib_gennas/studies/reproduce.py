@@ -111,6 +111,10 @@ def reproduce(
     entry = ENTRIES[name.lower()]
     if scoring.pop("initialise", None) is not None:
         raise InputError(f"{entry.name} says itself how weights are drawn; it takes no initialisation")
+    if n is not None and not entry.n:
+        raise InputError(
+            f"{entry.name} draws no sample of architectures, so it takes no n; its size is that of the scale"
+        )
     profile, inputs = scoring.pop("profile", None), scoring.pop("inputs", None)
     sizes = n or entry.n.get(scale, "16")
     size = leaderboard.sizes(sizes)
