@@ -186,9 +186,9 @@ ENTRIES: Mapping[str, Entry] = {
             "task searches",
             ("rho on the labels",),
             rows.FIGURE6,
-            "4 min",
+            "5 min",
             "a week",
-            {"small": "10", "full": "20"},
+            {"small": "8", "full": "20"},
         ),
         Entry(
             "figure8",
