@@ -45,19 +45,20 @@ def from_file(rest: str, profile: Optional[Profile] = None) -> Proxy:
         raise InputError(f"proxy '{PREFIX}{rest}': no file '{name}' with labels; write {PREFIX}FILE or FILE:COLUMN")
     spec, digest = f"{path}:{column}" if column else str(path), _digest(path)
     chosen = profile or profiles.get()
+    free, kinds = get(rankers.PRIOR, chosen), described(chosen).kinds
 
     def measure(network: StagedNetwork, batch: Batch, seed: int) -> Score:
         if network.built_from is None:
             raise InputError(f"{PREFIX}{rest} needs an architecture of a search space, not a network of your own")
         space = network.built_from.space
         known = _read(spec, digest, space)
-        if space.kind not in described(chosen).kinds:
-            return get(rankers.PRIOR, chosen).measure(network, batch, seed)
+        if space.kind not in kinds:
+            return free.measure(network, batch, seed)
         ranker = _fitted(space, known, batch, seed, chosen)
         return ranked(ranker, rankers.describe(network, batch, seed, chosen))
 
     settings = {"labels": digest, "column": column, "ranker": rankers.settings()}
-    return dataclasses.replace(get(rankers.PRIOR, chosen), name=PREFIX + rest, measure=measure, settings=settings)
+    return dataclasses.replace(free, name=PREFIX + rest, measure=measure, settings=settings)
 
 
 from_file.members = list  # type: ignore[attr-defined]
