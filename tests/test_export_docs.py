@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 import sys
 from pathlib import Path
 
+import loading
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -36,10 +36,7 @@ def test_the_page_runs_from_top_to_bottom(empty_folder, monkeypatch):
 
 def test_the_example_trains_a_network(empty_folder):
     pytest.importorskip("sklearn")
-    place = ROOT / "examples" / "10_train_what_was_found.py"
-    spec = importlib.util.spec_from_file_location("example", place)
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    example = loading.module(ROOT / "examples" / "10_train_what_was_found.py")
     assert example.main(epochs=6, count=400, folder=empty_folder) > 0.5
     sys.modules.pop("model", None)
     assert torch.export.load(empty_folder / "trained.pt2").module()(torch.zeros(4, 3, 8, 8)).shape == (4, 10)

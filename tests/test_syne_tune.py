@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import loading
 import numpy as np
 import pytest
 
@@ -25,11 +26,7 @@ EXAMPLE = Path(naslib_gennas.__file__).parents[1] / "examples" / "syne_tune_stud
 def study() -> Any:
     if not EXAMPLE.is_file():
         pytest.skip("the examples are not installed with the package")
-    spec = importlib.util.spec_from_file_location("syne_tune_study", EXAMPLE)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loading.module(EXAMPLE)
 
 
 def test_configurations_are_those_of_syne_tunes_own_nasbench201(study: Any) -> None:
