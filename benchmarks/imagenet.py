@@ -21,10 +21,12 @@ import warnings
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
+import numpy as np
 import torch
 
 from naslib_gennas import InputError, score_network
 from naslib_gennas.networks import sources
+from naslib_gennas.proxies import aggregation
 from naslib_gennas.randomness import isolated
 from naslib_gennas.truth import metrics
 
@@ -39,7 +41,7 @@ INITIALISATIONS = ("default", "kaiming", "xavier")
 # The least at which the last stage of all of them is more than a pixel, and a larger one.
 RESOLUTIONS = (64, 96)
 # Smaller batches than the proxies' own: the networks are full-size, and order is what counts.
-IMAGES, STEPS = 16, 50
+IMAGES, STEPS = 16, 24
 STAGES = 3
 
 
@@ -103,14 +105,20 @@ def report(path: Path) -> None:
     print("| proxy | initialisation | resolution | models | Spearman rho | seconds a model |")
     print("| --- | --- | --- | --- | --- | --- |")
     lines = []
-    for proxy, initialise, resolution in itertools.product(PROXIES, INITIALISATIONS, RESOLUTIONS):
-        here = {model: rows.get(key(model, proxy, initialise, resolution)) for model in truth}
-        known = {model: row for model, row in here.items() if row is not None}
+    for proxy, initialise, resolution in itertools.product(
+        [*PROXIES, *aggregation.FIXED], INITIALISATIONS, RESOLUTIONS
+    ):
+        parts = aggregation.FIXED[proxy].parts if proxy in aggregation.FIXED else [proxy]
+        here = {model: [rows.get(key(model, part, initialise, resolution)) for part in parts] for model in truth}
+        known = {model: measured for model, measured in here.items() if None not in measured}
         if len(known) < 4:
             continue
-        scores = [-math.inf if row["score"] is None else row["score"] for row in known.values()]
+        each = np.array(
+            [[-math.inf if row["score"] is None else row["score"] for row in one] for one in known.values()]
+        )
+        scores = aggregation.FIXED[proxy].combine(each.T) if proxy in aggregation.FIXED else each[:, 0]
         found = metrics.spearman(scores, [truth[model] for model in known])
-        seconds = sum(row["seconds"] for row in known.values()) / len(known)
+        seconds = sum(row["seconds"] for measured in known.values() for row in measured) / len(known)
         text = f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
         lines.append(
             (found.value, f"| {proxy} | {initialise} | {resolution} | {len(known)} | {text} | {seconds:.1f} |")

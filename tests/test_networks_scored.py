@@ -631,3 +631,33 @@ def test_frames_that_are_folded_into_the_batch_are_refused_with_the_part_that_se
     said = one_line(lambda: score_network(Video(), inputs=torch.randn(2, 4, 3, 16, 16), profile=QUICK), "folded")
     assert "get_submodule('frames')" in said
     ok(score_network(Video().get_submodule("frames"), profile=QUICK))
+
+
+@pytest.mark.parametrize("given", [torch.zeros(4, 3, 32, 32), {"image": torch.zeros(1)}, (3, 32, 32)])
+def test_an_input_batch_in_the_place_of_stages_is_told_where_it_goes(given):
+    with pytest.raises(InputError, match="goes by name: inputs=") as refused:
+        score_network(plain(), given)
+    assert len(str(refused.value)) < 200  # not the numbers of a tensor
+
+
+class SkippedAtRandom(nn.Module):
+    """Residual blocks of which a training pass computes half; the sums between them have no name of their own."""
+
+    def __init__(self, rate):
+        super().__init__()
+        self.rate = rate
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU())
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Conv2d(8, 8, 3, 1, 1), nn.ReLU()) for _ in range(8))
+
+    def forward(self, x):
+        x = self.stem(x)
+        for block in self.blocks:
+            if not self.training or torch.rand(()) >= self.rate:
+                x = x + block(x)
+        return x.mean((2, 3))
+
+
+def test_blocks_that_are_skipped_at_random_are_refused_with_advice_that_works():
+    with pytest.raises(InputError, match="skipped in training at times: score it with a rate of skipping of 0"):
+        score_network(SkippedAtRandom(0.5), profile=QUICK)
+    assert score_network(SkippedAtRandom(0.0), profile=QUICK).reached == 1.0

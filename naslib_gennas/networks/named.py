@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Any, Dict, Optional, Tuple, Union
 
+import torch
 from torch import nn
 
 from naslib_gennas.errors import InputError, suggest
@@ -27,9 +28,16 @@ def check(module: nn.Module, names: Any) -> None:
     """Refuse names of stages that the module cannot have."""
     if names is None:
         return
+    if not isinstance(names, (str, list, tuple)) or (
+        names and all(isinstance(name, (int, torch.Tensor)) for name in names)
+    ):
+        raise InputError(
+            f"stages is a {type(names).__name__}; it takes a list of names of submodules, and an input batch or its "
+            "shape goes by name: inputs=..."
+        )
     known = [name for name, _ in module.named_modules() if name]
     example = known[-1] if known else "conv1"
-    if isinstance(names, str) or not isinstance(names, (list, tuple)) or not names:
+    if isinstance(names, str) or not names:
         raise InputError(f"stages is {names!r}; it takes a list of names of submodules, such as ['{example}']")
     for name in names:
         plain, _ = _split(name)

@@ -132,7 +132,8 @@ def examine(
         notes.append(note)
     if names is None and len(tap_names) < count:
         plain.notes.append(f"fewer stages than {count}: compare it with networks scored with count={len(tap_names)}")
-    _shares(plain, read, found, head & ~lost, unused, lost, names is not None)
+    at_times = bool(skipped or excluded)
+    _shares(plain, read, found, head & ~lost, unused, lost, names is not None, at_times)
     return plain
 
 
@@ -334,9 +335,16 @@ def _parts(make: Callable[[], nn.Module], small: calls.Inputs) -> str:
 
 
 def _shares(
-    plain: Examination, read: Calls, found: Dict[str, int], head: int, unused: int, lost: int, by_name: bool
+    plain: Examination,
+    read: Calls,
+    found: Dict[str, int],
+    head: int,
+    unused: int,
+    lost: int,
+    by_name: bool,
+    at_times: bool,
 ) -> None:
-    """What of the parameters is reached, and what is said of the rest."""
+    """What of the parameters is reached, and what is said of the rest; `at_times`: later stages are not always there."""
     every = (1 << len(read.parameters)) - 1
     backbone = read.names(every & ~head & ~unused)
     sizes = dict(read.parameters)
@@ -356,6 +364,8 @@ def _shares(
             f"the stages reach {plain.reached:.0%} of the backbone's parameters; {', '.join(_modules(missing))} {why}"
         )
         advice = "score it at a larger resolution" if lost else "name stages that come after it"
+        if at_times and not lost:  # the stages after it were there, but not in every pass
+            advice = "what comes after it is skipped in training at times: score it with a rate of skipping of 0"
         if plain.reached < REFUSE and not by_name:
             raise InputError(f"{text}, so that the score would say little of the network; {advice}")
         plain.notes.append(text)
