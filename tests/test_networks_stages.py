@@ -94,6 +94,29 @@ def test_values_without_a_module_are_stages_by_the_function_that_makes_them():
     ]
 
 
+class Residual(nn.Module):
+    """The network adds its blocks to the shortcut itself, as an integrator does: no module's output is the sum."""
+
+    def __init__(self, blocks):
+        super().__init__()
+        self.stem, self.blocks = layer(3, 4), nn.ModuleList(layer(4, 4) for _ in range(blocks))
+
+    def forward(self, x):
+        x = self.stem(x)
+        for block in self.blocks:
+            x = x + 0.5 * block(x)
+        return x.mean((2, 3))
+
+
+def layer(before, width):
+    return nn.Sequential(nn.Conv2d(before, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU())
+
+
+def test_a_stage_ends_with_the_sum_of_a_block_and_its_shortcut_where_the_network_adds_them():
+    assert found(Residual(6)) == [f"the network/add#{number}: 4x32x32" for number in (2, 4, 6)]
+    assert found(Residual(1)) == ["the network/add#1: 4x32x32"]
+
+
 class Attention(nn.Module):
     def __init__(self, width):
         super().__init__()

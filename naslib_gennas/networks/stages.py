@@ -9,6 +9,7 @@ stages. Networks whose resolution rises again (U-Nets) have stages on the way up
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Tuple
@@ -99,14 +100,16 @@ class _Search:
         return ends[-count:], 0
 
     def _last(self) -> Value:
-        """The map with the most parameters behind it; of equal ones the last before the resolution rises."""
+        """The map with the most parameters behind it; of equal ones the last before the resolution rises. A module's
+        output counts as later than what a function makes of it alone, but not than its sum with a shortcut."""
         most = max(self.share(v.parameters) for v in self.maps)
         full = [v for v in self.maps if self.share(v.parameters) >= most]
         chosen = full[0]
         for value in full[1:]:
             if _rises(chosen.grid, value.grid) or not self.before[value.index] >> chosen.index & 1:
                 continue
-            if value.index in self.made_by or chosen.index not in self.made_by:
+            named = value.index in self.made_by or chosen.index not in self.made_by
+            if named or not self._trunk_bits(value, None)[value.index] >> chosen.index & 1:
                 chosen = value
         return chosen
 
@@ -132,6 +135,11 @@ class _Search:
 
     def _trunk(self, end: Value, start: Optional[Value]) -> List[Value]:
         """The maps that every path from `start` (the network's input) to `end` passes through."""
+        through = self._trunk_bits(end, start)
+        return [v for v in self.maps if through[end.index] >> v.index & 1] if through else []
+
+    def _trunk_bits(self, end: Value, start: Optional[Value]) -> List[int]:
+        """For each value up to `end`, those that every path from `start` to it passes through, a bit each."""
         through: List[int] = []
         for value in self.values[: end.index + 1]:
             behind = [through[p] for p in value.parents if through[p]]
@@ -147,7 +155,7 @@ class _Search:
                     common &= other
                 bits |= common | 1 << value.index
             through.append(bits)
-        return [v for v in self.maps if through[end.index] >> v.index & 1] if through else []
+        return through
 
     def _levels(self, trunk: Sequence[Value]) -> List[List[Value]]:
         """The trunk cut where the resolution changes."""
@@ -222,26 +230,33 @@ class _Search:
         return sorted(found, key=lambda v: v.index)
 
     def _repeated(self, levels: Sequence[List[Value]]) -> List[Value]:
-        """The outputs of the longest chain of equal blocks that keep the shape, side by side on the trunk."""
-        groups: Dict[Tuple[int, type, bool], List[Value]] = {}
-        for level in levels:
-            for value in level:
-                for index in self.made_by.get(value.index, ()):
-                    call = self.calls.calls[index]
-                    if call.entered < 0 or self.values[call.entered].shape != value.shape or call.end <= call.start:
-                        continue
-                    bits = 0
-                    for inner in self.values[call.start : call.end]:
-                        bits |= inner.own
-                    if bits:
-                        groups.setdefault((call.parent, call.kind, call.composite), []).append(value)
+        """The outputs of the longest chain of equal blocks that keep the shape, side by side on the trunk; or their
+        sums with a shortcut, where the sum is not part of the block."""
+        outputs: Dict[Tuple[int, type, bool], List[Value]] = {}
+        sums: Dict[Tuple[int, type, bool], List[Value]] = {}
+        trunk = [value for level in levels for value in level]
+        for value in self.maps:
+            for index in self.made_by.get(value.index, ()):
+                call = self.calls.calls[index]
+                if call.entered < 0 or self.values[call.entered].shape != value.shape or call.end <= call.start:
+                    continue
+                if not any(inner.own for inner in self.values[call.start : call.end]):
+                    continue
+                kind = (call.parent, call.kind, call.composite)
+                if any(value.index == other.index for other in trunk):
+                    outputs.setdefault(kind, []).append(value)
+                elif any(call.entered == other.index for other in trunk):
+                    after = (v for v in trunk if self.before[v.index] >> value.index & 1 and v.shape == value.shape)
+                    sums.setdefault(kind, []).extend(itertools.islice(after, 1))
+        blocks = any(composite or len(chain) > 1 for (_, _, composite), chain in outputs.items())
+        groups = outputs if blocks else sums
         chains = [(composite, len(chain), chain) for (_, _, composite), chain in groups.items()]
         return max(chains, key=lambda entry: entry[:2])[2] if chains else []
 
     def _only_there(self, repeated: List[Value]) -> bool:
         """Whether blocks of that kind work at one resolution only: what comes before them is a stem."""
         last = repeated[-1]
-        made = [self.calls.calls[index] for index in self.made_by[last.index]]
+        made = [self.calls.calls[index] for index in self.made_by.get(last.index, ())]
         before = [call for call in made if call.entered >= 0 and self.values[call.entered].shape == last.shape]
         kinds = {call.kind for call in before if call.composite}
         for call in self.calls.calls:

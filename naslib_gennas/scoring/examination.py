@@ -344,7 +344,7 @@ def _shares(
     by_name: bool,
     at_times: bool,
 ) -> None:
-    """What of the parameters is reached, and what is said of the rest; `at_times`: later stages are not always there."""
+    """What of the parameters is reached, and what is said of the rest (`at_times`: some stages are skipped)."""
     every = (1 << len(read.parameters)) - 1
     backbone = read.names(every & ~head & ~unused)
     sizes = dict(read.parameters)
@@ -359,16 +359,20 @@ def _shares(
         plain.notes.append(f"{share:.0%} of all parameters are {where}: {', '.join(_modules(read.names(unused)))}")
     missing = [name for name in backbone if name not in found]
     if plain.reached < WARN:
-        why = "works on maps of one pixel" if lost and set(missing) & set(read.names(lost)) else "gets no gradient"
+        one, advice = len(_modules(missing)) == 1, "name stages that come after it"
+        why = "gets no gradient" if one else "get no gradient"
+        if lost:
+            advice = "score it at a larger resolution"
+            if set(missing) & set(read.names(lost)):
+                why = "works on maps of one pixel" if one else "work on maps of one pixel"
+        elif at_times:  # stages after it were found, but training does not always come by
+            advice = "what comes after it is skipped in training at times: score it with a rate of skipping of 0"
         text = (
             f"the stages reach {plain.reached:.0%} of the backbone's parameters; {', '.join(_modules(missing))} {why}"
         )
-        advice = "score it at a larger resolution" if lost else "name stages that come after it"
-        if at_times and not lost:  # the stages after it were there, but not in every pass
-            advice = "what comes after it is skipped in training at times: score it with a rate of skipping of 0"
         if plain.reached < REFUSE and not by_name:
             raise InputError(f"{text}, so that the score would say little of the network; {advice}")
-        plain.notes.append(text)
+        plain.notes.append(f"{text}; {advice}" if at_times else text)
 
 
 def _modules(names: Sequence[str], most: int = 4) -> Tuple[str, ...]:
