@@ -663,3 +663,28 @@ def test_blocks_that_are_skipped_at_random_are_told_with_advice_that_works():
     assert score_network(SkippedAtRandom(0.0), profile=QUICK).reached == 1.0
     with pytest.raises(InputError, match="skipped in training at times: score it with a rate of skipping of 0"):
         score_network(SkippedAtRandom(0.9), profile=QUICK)
+
+
+@pytest.mark.parametrize("proxy", ["gennas-plus", "gennas-combo"])
+def test_the_cost_that_is_told_counts_the_steps_that_a_score_takes(proxy):
+    steps = []
+
+    class Counted(nn.Sequential):
+        def forward(self, x):
+            if self.training and torch.is_grad_enabled():
+                steps.append(len(x))
+            return super().forward(x)
+
+    network = Counted(*plain())
+    told = describe_network(network, proxy=proxy).seconds
+    a_quarter = describe_network(network, proxy=proxy, profile={"steps": 6, "record_every": 6}).seconds
+    assert told > 2 * a_quarter > 0
+    steps.clear()
+    score_network(network, proxy=proxy)
+    taken = steps.count(max(steps))  # the looks before take a few images of the batch
+    expected = {"gennas-plus": 24, "gennas-combo": 100}[proxy]
+    assert taken == pytest.approx(expected, abs=3)
+
+
+def test_a_proxy_that_does_not_train_has_no_estimate():
+    assert describe_network(plain(), proxy="naswot").seconds is None

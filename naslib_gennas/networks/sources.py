@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, List
 from torch import nn
 
 from naslib_gennas.errors import InputError, said_by
+from naslib_gennas.networks import torchvision_builds
 
 FORMS = "FILE.py:function, timm:NAME, torchvision:NAME, or hf:CONFIG"
 
@@ -133,6 +134,7 @@ def _hf(config: str) -> nn.Module:
 
 def _package(module: str, name: str) -> Any:
     try:
+        torchvision_builds.make_importable()  # timm and transformers import it, too
         return importlib.import_module(module)
     except ImportError as error:
         raise InputError(f"{name} is not installed ({said_by(error)}); pip install {name}") from None

@@ -10,16 +10,16 @@ import collections.abc
 import contextlib
 import importlib
 import importlib.util
-import logging
 import sys
 import traceback
 import types
 import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, Optional
 
 from naslib_gennas.errors import InputError
+from naslib_gennas.networks import torchvision_builds
 
 HOW_TO_GET_PACKAGES = "pip install '.[naslib]' in a checkout of naslib-gennas"
 HOW_TO_GET_NASLIB = (
@@ -30,13 +30,10 @@ HOW_TO_GET_UNPACKAGED = "pip install --no-deps pybnn==0.0.5 tensorwatch==0.9.1"
 
 # Names that `collections` lost in Python 3.10 and that NASLib, or what it imports, still takes from there.
 _COLLECTIONS_ALIASES = ("Callable", "Iterable", "Mapping", "MutableMapping", "Sequence")
-# The operators that torchvision's Python files name even when its compiled part could not be loaded.
-_TORCHVISION_STUBS = ("nms", "qnms")
 
 NOT_NEEDED = "not needed"
 
 _applied: Dict[str, str] = {}
-_kept_libraries: List[Any] = []
 
 
 @dataclass(frozen=True)
@@ -200,26 +197,9 @@ def _alias_collections() -> str:
 
 
 def _stub_torchvision() -> str:
-    if "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is None:
-        return NOT_NEEDED
-    try:
-        importlib.import_module("torchvision")
-        return NOT_NEEDED
-    except RuntimeError as error:
-        if not any(f"torchvision::{name} does not exist" in str(error) for name in _TORCHVISION_STUBS):
-            raise
-    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-        del sys.modules[name]
-    import torch
-
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for name in _TORCHVISION_STUBS:
-        if not hasattr(torch.ops.torchvision, name):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    _kept_libraries.append(library)  # torch forgets the operators when their library is collected
-    importlib.import_module("torchvision")
-    logging.getLogger(__name__).debug("torchvision's compiled operators are absent; stubs stand in for nms and qnms")
-    return "torchvision and torch are of different builds, stubs stand in for nms and qnms"
+    if torchvision_builds.make_importable():
+        return "torchvision and torch are of different builds, stubs stand in for nms and qnms"
+    return NOT_NEEDED
 
 
 def _stand_in_for_archai() -> str:

@@ -19,6 +19,8 @@ from naslib_gennas.regression.sequences import regress_sequences
 from naslib_gennas.regression.tasks import ProxyTask
 
 PREFIX = "gennas-"
+#: What a look at the loss costs beside a training step, which goes backwards, too.
+RECORD = 1 / 3
 
 
 @proxy_family(PREFIX)
@@ -69,6 +71,7 @@ def from_task(task: ProxyTask, profile: Optional[Profile] = None, folder: Option
         settings,
         (task.kind,),
         rungs=rungs if fixed else None,
+        passes=chosen.steps + chosen.steps / chosen.record_every * RECORD,
     )
 
 

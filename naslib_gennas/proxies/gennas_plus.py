@@ -11,6 +11,7 @@ import torch
 from naslib_gennas.networks import structure
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.activations import watch
+from naslib_gennas.proxies.gennas import RECORD
 from naslib_gennas.proxies.meco import meco
 from naslib_gennas.proxies.proxy import Proxy, Score
 from naslib_gennas.proxies.registry import register
@@ -87,6 +88,7 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
         *("gennas-plus", measure, chosen, chosen.images or 16, settings, ("cnn", "rnn")),
         sequences=sequences,
         least_images=2,
+        passes=min(SHORT, chosen.steps) + 2 * RECORD,
     )
 
 

@@ -63,6 +63,7 @@ class Proxy:
             are kept in the folder. None: it cannot be cut short.
         sequences: sequences in the batch of a recurrent network; None: as many as images.
         least_images: with fewer images its score says nothing, and it refuses them.
+        passes: what a score of a network of one's own costs, in training steps; None: it does not train.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Proxy:
     rungs: Optional[Callable[[Path, float], List[Proxy]]] = None
     sequences: Optional[int] = None
     least_images: int = 1
+    passes: Optional[float] = None
 
     def count(self, kind: str) -> int:
         """Images in the input batch for networks of a kind ("cnn"), or sequences ("rnn")."""

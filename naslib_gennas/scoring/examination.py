@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
@@ -23,6 +22,8 @@ from naslib_gennas.scoring import network_inputs
 
 #: Examples that a network is looked at with: so many that hardly anything else in a network has that number.
 FEW = 3
+#: Seconds of a step that is not taken again to tell its parts.
+SLOW = 2.0
 #: The share of the backbone's parameters that the stages should reach, and below which there is no score.
 WARN, REFUSE = 0.9, 0.5
 # A network whose last maps are of one pixel at this size is made for larger images.
@@ -221,9 +222,9 @@ def _read(make: Callable[[], nn.Module], batch: Batch, device: torch.device) -> 
     return calls.read(network, _small(network, batch, device))
 
 
-def _small(network: nn.Module, batch: Batch, device: torch.device) -> calls.Inputs:
+def _small(network: nn.Module, batch: Batch, device: torch.device, count: int = FEW) -> calls.Inputs:
     """A few examples of the batch, in the network's precision."""
-    return network_inputs.as_floats_of(network, network_inputs.few(batch.to(device).tensors, FEW))
+    return network_inputs.as_floats_of(network, network_inputs.few(batch.to(device).tensors, count))
 
 
 def _lost(make: Callable[[], nn.Module], read: Calls, small: calls.Inputs) -> int:
@@ -384,24 +385,37 @@ def _modules(names: Sequence[str], most: int = 4) -> Tuple[str, ...]:
 
 
 def _cost(network: TappedNetwork, small: calls.Inputs, batch: Batch) -> Tuple[float, float]:
-    """Multiply-additions of one example, and seconds of a training step on the batch."""
-    images = max(1, len(calls.each(small)[0]) if network.batch_axis == 0 else calls.each(small)[0].shape[1])
+    """Multiply-additions of one example, and core-seconds of a training step on the batch."""
+    images = _images(network, small)
     counter = FlopCounterMode(display=False)
     # The counter looks for the history of what modules are given, which a parameter has none of.
     with torch.no_grad(), counter:
         network.eval().requires_grad_(False)(small)
     network.train().requires_grad_(True)
-    seconds = math.inf
-    for _ in range(2):  # the first of a process does more than the others
-        start = time.perf_counter()
-        with torch.enable_grad():
-            loss = sum(m.float().pow(2).mean() for m in network(small))
-            if isinstance(loss, torch.Tensor) and loss.requires_grad:
-                loss.backward()
-        seconds = min(seconds, time.perf_counter() - start)
-        if seconds > 1:
-            break
-    return counter.get_total_flops() / 2 / images, seconds * len(batch) / images
+    _step(network, small)  # the first of a process does more than the others
+    seconds = _step(network, small)
+    more = _small(network, batch, calls.each(small)[0].device, 2 * FEW)
+    grown = _images(network, more)
+    each = seconds / images
+    if grown > images and seconds < SLOW:  # what a step costs whatever its batch counts once
+        each = min(max(0.0, _step(network, more) - seconds) / (grown - images), each)
+    return counter.get_total_flops() / 2 / images, seconds + each * (len(batch) - images)
+
+
+def _images(network: TappedNetwork, inputs: calls.Inputs) -> int:
+    first = calls.each(inputs)[0]
+    return max(1, len(first) if network.batch_axis == 0 else first.shape[1])
+
+
+def _step(network: TappedNetwork, inputs: calls.Inputs) -> float:
+    """Core-seconds of a training step."""
+    start = time.process_time()
+    with torch.enable_grad():
+        loss = sum(m.float().pow(2).mean() for m in network(inputs))
+        if isinstance(loss, torch.Tensor) and loss.requires_grad:
+            loss.backward()
+    network.zero_grad()
+    return time.process_time() - start
 
 
 def fresh(module: nn.Module) -> nn.Module:

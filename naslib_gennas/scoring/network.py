@@ -45,7 +45,7 @@ class Description:
         head_share: the part of all parameters in them.
         notes: what was assumed or left out.
         resolution: of images whose size is free; None for any other input.
-        seconds: an estimate of what the scoring takes on one core; None where the proxy does not train.
+        seconds: an estimate of what the scoring takes on one core, rough; None where the proxy does not train.
     """
 
     stages: Tuple[Tap, ...]
@@ -194,10 +194,7 @@ def describe_network(
         own = _module(module)
         named.check(own, stages)
         found = examine(_maker(own, "as is", 0), chosen, inputs, stages, count, size, place)
-    settings = chosen.profile
-    # A record costs about a third of a step, which goes backwards, too.
-    passes = settings.steps + settings.steps / settings.record_every / 3
-    seconds = found.step_seconds * passes if chosen.name.startswith("gennas") else None
+    seconds = None if chosen.passes is None else found.step_seconds * chosen.passes
     head, names = found.head
     return Description(
         found.stages,
