@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 import subprocess
@@ -19,7 +20,7 @@ from naslib_gennas.scoring.store import Store
 from naslib_gennas.studies import leaderboard as study
 from naslib_gennas.studies import leaderboard_figures, leaderboard_report
 from naslib_gennas.studies.leaderboard import Interrupted, Leaderboard, leaderboard
-from naslib_gennas.truth import metrics
+from naslib_gennas.truth import metrics, significance
 
 FAST = {"cells": 1, "channels": 4, "images": 4, "resolution": 8, "steps": 2}
 SLOW = """
@@ -101,6 +102,23 @@ def test_how_far_a_proxy_is_behind_is_on_its_worst_space(board: Leaderboard) -> 
         gaps = {s.name: max(s.rho(o.proxy) for o in board.standings[:-1]) - s.rho(one.proxy) for s in board.spaces}
         assert one.behind[0] == pytest.approx(max(gaps.values()))
         assert gaps[one.behind[1]] == pytest.approx(one.behind[0])
+
+
+def test_the_default_is_compared_with_each_other_proxy_by_more_than_six_spaces(board: Leaderboard) -> None:
+    spaces = {
+        f"space {i}": {"gennas-plus": 0.8 + i / 100, "params": 0.5, "flops": 0.8 - (-1) ** i * i / 50} for i in range(8)
+    }
+    p = significance.against(spaces, "gennas-plus")
+    assert set(p) == {"params", "flops"}
+    assert p["params"] == pytest.approx(2 * 2 / 2**8)  # all of eight signs alike, two comparisons
+    standings = tuple(study.Standing(name, 0.5, 8, (0.0, ""), 1.0, p.get(name, math.nan)) for name in spaces["space 0"])
+    of_eight = dataclasses.replace(board, standings=standings, ranks=significance.ranks_over(spaces))
+    (said,) = leaderboard_report.against_default(of_eight)
+    assert "gennas-plus, the default, is better than params (0.016); not told apart from flops" in said
+    assert "2 comparisons" in said and said in leaderboard_report.notes(of_eight)
+    worse = dataclasses.replace(of_eight, standings=standings[::-1])
+    assert "worse than params (0.016)" in leaderboard_report.against_default(worse)[0]
+    assert not leaderboard_report.against_default(board)  # two spaces say nothing
 
 
 def test_what_fails_or_takes_too_long_is_left_out_early(folder: Path, tmp_path: Path) -> None:

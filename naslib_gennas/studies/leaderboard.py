@@ -14,6 +14,7 @@ import torch
 from naslib_gennas import spaces as _spaces
 from naslib_gennas._version import __version__
 from naslib_gennas.errors import InputError
+from naslib_gennas.proxies import USUAL as DEFAULT
 from naslib_gennas.scoring.record import Record
 from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.studies import comparison, ranking
@@ -85,6 +86,7 @@ class Standing:
         spaces: how many these are.
         behind: by how much its rho is below that of the best proxy on the space where it is furthest behind, and where.
         seconds: core-seconds per architecture, the mean over the spaces that it scores.
+        p: of its difference to the default proxy (`significance.against`); NaN for that itself, and without it.
     """
 
     proxy: str
@@ -92,6 +94,7 @@ class Standing:
     spaces: int
     behind: Tuple[float, str]
     seconds: float
+    p: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -324,6 +327,7 @@ def _ranked(boards: Sequence[Space], names: Sequence[str], seed: int) -> Tuple[O
     table = {space.name: {name: space.rho(name) for name in names} for space in boards}
     table = {space: rhos for space, rhos in table.items() if not all(map(math.isnan, rhos.values()))}
     ranks = significance.ranks_over(table, seed) if table else None
+    differs = significance.against(table, DEFAULT) if DEFAULT in names else {}
     costs = {
         name: [
             column.seconds
@@ -347,6 +351,7 @@ def _ranked(boards: Sequence[Space], names: Sequence[str], seed: int) -> Tuple[O
                 len(known),
                 max(gaps, default=(math.nan, "")),
                 sum(costs[name]) / len(costs[name]) if costs[name] else math.nan,
+                differs.get(name, math.nan),
             )
         )
     return ranks, tuple(standings)

@@ -10,12 +10,13 @@ from typing import Any, Dict, Iterator, List, Tuple, Union
 from naslib_gennas import files
 from naslib_gennas.studies import citations, leaderboard_figures, page, plots, report
 from naslib_gennas.studies.comparison import FEW
-from naslib_gennas.studies.leaderboard import DataSet, Leaderboard, Space, Standing
+from naslib_gennas.studies.leaderboard import DEFAULT, DataSet, Leaderboard, Space, Standing
 from naslib_gennas.studies.result import writing
+from naslib_gennas.truth.significance import LEVEL
 
 STANDINGS = (
     *("proxy", "mean_rank", "mean_rank_low", "mean_rank_high", "mean_rho", "spaces", "furthest_behind"),
-    *("behind_on", "core_seconds"),
+    *("behind_on", "core_seconds", "p_default"),
 )
 HEADS = ("proxy", "mean rank", "mean rho", "spaces", "furthest behind", "core-seconds")
 Cell = Tuple[str, str]
@@ -91,6 +92,7 @@ def notes(board: Leaderboard) -> List[str]:
         found.append(f"Few architectures, so that the figures say little: {', '.join(few)}.")
     if board.ranks is not None and len(board.ranks.spaces) < 6:
         found.append("With fewer than six search spaces no two proxies can differ by more than chance.")
+    found += against_default(board)
     doubts = [
         f"{space.name}: {remark}."
         for space, one in data_sets(board)
@@ -98,6 +100,26 @@ def notes(board: Leaderboard) -> List[str]:
         if "lower-is-better" in remark
     ]
     return [*found, *doubts, *(f"{remark}." for remark in board.remarks)]
+
+
+def against_default(board: Leaderboard) -> List[str]:
+    """From which proxies the default one differs by more than chance, as a sentence."""
+    default = next((one for one in board.standings if one.proxy == DEFAULT and one.spaces), None)
+    others = [one for one in board.standings if not math.isnan(one.p)]
+    if default is None or not others or board.ranks is None or len(board.ranks.spaces) < 6:
+        return []
+    place = board.standings.index(default)
+    groups: Dict[str, List[str]] = {"better than": [], "not told apart from": [], "worse than": []}
+    for one in others:
+        kind = "not told apart from" if one.p >= LEVEL else "better than"
+        if one.p < LEVEL and board.standings.index(one) < place:
+            kind = "worse than"
+        groups[kind].append(f"{one.proxy} ({one.p:.2g})")
+    said = "; ".join(f"{kind} {', '.join(names)}" for kind, names in groups.items() if names)
+    return [
+        f"{DEFAULT}, the default, is {said}. In brackets: p, by Wilcoxon's signed-rank tests over the search spaces, "
+        f"with Holm's correction for {len(others)} comparison{'s' * (len(others) != 1)}."
+    ]
 
 
 def blanks(board: Leaderboard) -> List[str]:
@@ -192,7 +214,7 @@ def _standing(board: Leaderboard, one: Standing) -> Dict[str, Any]:
     ranks = {} if board.ranks is None else dict(zip(board.ranks.methods, board.ranks.mean_ranks))
     row: Dict[str, Any] = {"proxy": one.proxy, "spaces": one.spaces, "behind_on": one.behind[1]}
     rank = ranks.get(one.proxy)
-    numbers = {"mean_rho": one.rho, "furthest_behind": one.behind[0], "core_seconds": one.seconds}
+    numbers = {"mean_rho": one.rho, "furthest_behind": one.behind[0], "core_seconds": one.seconds, "p_default": one.p}
     if rank is not None:
         numbers.update(mean_rank=rank.value, mean_rank_low=rank.low, mean_rank_high=rank.high)
     return {**row, **{key: None if math.isnan(value) else value for key, value in numbers.items()}}
