@@ -688,3 +688,61 @@ def test_the_cost_that_is_told_counts_the_steps_that_a_score_takes(proxy):
 
 def test_a_proxy_that_does_not_train_has_no_estimate():
     assert describe_network(plain(), proxy="naswot").seconds is None
+
+
+def strides(*each, size=None):
+    """Convolutions with these strides and a classifier: for images of any size, or of one."""
+    widths = [3, *(8 * 2**index for index in range(len(each)))]
+    layers = []
+    for before, width, stride in zip(widths, widths[1:], each):
+        layers += [nn.Conv2d(before, width, 3, stride, 1), nn.BatchNorm2d(width), nn.ReLU()]
+    return nn.Sequential(*layers, *([] if size else [nn.AdaptiveAvgPool2d(1)]), nn.Flatten(), nn.Linear(widths[-1], 10))
+
+
+@pytest.mark.parametrize("each, side", [((2, 2, 2), 32), ((2, 4, 4), 64), ((4, 4, 4), 96)])
+def test_images_are_as_large_as_long_strides_want_them(each, side):
+    told = describe_network(strides(*each))
+    assert told.resolution == side and len(told.stages) == 3 and told.reached == 1.0
+    assert told.head_share < 0.1
+
+
+def test_layers_on_one_pixel_of_a_network_that_takes_no_larger_images_are_told():
+    told = describe_network(strides(2, 4, 4, size=32))
+    assert len(told.stages) == 2
+    (note,) = (note for note in told.notes if "one pixel" in note)
+    assert note == "73% of all parameters work on maps of one pixel and are not scored: 6, 7"
+    assert not [note for note in describe_network(strides(2, 2, 2)).notes if "one pixel" in note]
+
+
+class Taught(nn.Module):
+    """A network and its teacher, which runs without gradients, as in self-distillation."""
+
+    def __init__(self):
+        super().__init__()
+        self.teacher, self.student = plain(), plain()
+
+    def forward(self, x):
+        with torch.no_grad():
+            goal = self.teacher(x)
+        return self.student(x), goal
+
+
+def test_of_a_network_and_its_teacher_the_network_is_scored():
+    with pytest.warns(RuntimeWarning, match="teacher gets no gradient"):
+        result = score_network(Taught(), profile=QUICK)
+    assert [str(stage).split(":")[0] for stage in result.stages] == ["student.2", "student.5", "student.8"]
+
+
+class Gradientless(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = plain()
+
+    @torch.no_grad()
+    def forward(self, x):
+        return self.layers(x)
+
+
+def test_a_network_that_runs_without_gradients_is_refused():
+    with pytest.raises(InputError, match="reach 0% of the backbone"):
+        score_network(Gradientless(), profile=QUICK)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import torch
 from torch import nn
@@ -110,6 +110,15 @@ class Calls:
             chain.append(index)
             index = self.calls[index].parent
         return chain[::-1]
+
+    def behind(self, index: int) -> Set[int]:
+        """The values that a value was made of, itself among them."""
+        found, rest = {index}, [index]
+        while rest:
+            more = set(self.values[rest.pop()].parents) - found
+            found |= more
+            rest.extend(more)
+        return found
 
     def elements(self, bits: int) -> int:
         """How many numbers these parameters hold."""

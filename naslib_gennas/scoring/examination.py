@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from naslib_gennas.errors import InputError, said_by
 from naslib_gennas.networks import calls, named, stages, tapped
@@ -18,12 +16,10 @@ from naslib_gennas.networks.named import StageName
 from naslib_gennas.networks.tapped import NotFinite, Tap, TapMissing, TappedNetwork, tap_of
 from naslib_gennas.proxies.proxy import Proxy
 from naslib_gennas.regression.batches import Batch
-from naslib_gennas.scoring import network_inputs
+from naslib_gennas.scoring import network_inputs, step_cost
 
 #: Examples that a network is looked at with: so many that hardly anything else in a network has that number.
 FEW = 3
-#: Seconds of a step that is not taken again to tell its parts.
-SLOW = 2.0
 #: The share of the backbone's parameters that the stages should reach, and below which there is no score.
 WARN, REFUSE = 0.9, 0.5
 # A network whose last maps are of one pixel at this size is made for larger images.
@@ -103,6 +99,7 @@ def examine(
             return plain
     small = _small(network, batch, device)
     skipped: Set[int] = set()
+    at_times = False
     lost = _lost(make, read, small)
     while True:
         chosen, head, unused = _stages(read, names, count, skipped, excluded)
@@ -115,17 +112,24 @@ def examine(
         axis = read.values[0].batch or 0
         try:
             found, shielded, note = _gradients(make, device, tap_names, small, read.names(backbone), axis)
-            cost = _cost(staged(make().to(device), tap_names, axis, shielded), small, batch)
+            more = _small(network, batch, device, 2 * FEW)
+            cost = step_cost.of(staged(make().to(device), tap_names, axis, shielded), small, more, len(batch))
         except TapMissing as missing:
             if names is not None:
                 raise InputError(
                     f"stage '{missing.tap.place}' is skipped in training at times; name one that is always computed"
                 ) from None
             skipped.add(chosen[tap_names.index(missing.tap)])
+            at_times = True
             continue
         except NotFinite as error:
             plain.stages, plain.broken = tap_names, str(error)
             return plain
+        without = read.behind(chosen[-1]) if names is None and not found else set()
+        if without - skipped and stages.find(read, count, tuple(skipped | without)).ends:
+            # A teacher, say, that runs without gradients beside the network that is trained.
+            skipped |= without
+            continue
         break
     plain.stages, plain.batch_axis, plain.shielded = tap_names, axis, shielded
     plain.flops, plain.step_seconds = cost
@@ -133,8 +137,7 @@ def examine(
         notes.append(note)
     if names is None and len(tap_names) < count:
         plain.notes.append(f"fewer stages than {count}: compare it with networks scored with count={len(tap_names)}")
-    at_times = bool(skipped or excluded)
-    _shares(plain, read, found, head & ~lost, unused, lost, names is not None, at_times)
+    _shares(plain, read, found, head & ~lost, unused, lost, names is not None, at_times or bool(excluded))
     return plain
 
 
@@ -228,15 +231,36 @@ def _small(network: nn.Module, batch: Batch, device: torch.device, count: int = 
 
 
 def _lost(make: Callable[[], nn.Module], read: Calls, small: calls.Inputs) -> int:
-    """The parameters that work on maps of one pixel here, and on larger maps in images of twice the size."""
-    twice = network_inputs.larger(small)
-    if twice is None:
-        return 0
-    more = calls.read(make().to(calls.each(small)[0].device).eval(), twice)
-    if more.error is not None:
-        return 0
-    lost = _mapped(more) & ~_mapped(read)
-    return lost if read.elements(lost) > 0.01 * max(1, read.elements(_mapped(read))) else 0
+    """The parameters that work on maps of one pixel here, and on larger maps in larger images."""
+    # Strides so long that a map ends in one pixel may leave it one pixel in images of twice the size.
+    for times in (2, 4) if _ends_in_a_pixel(read) else (2,):
+        larger = network_inputs.larger(small, times)
+        if larger is None:
+            return 0
+        more = calls.read(make().to(calls.each(small)[0].device).eval(), larger)
+        if more.error is not None:
+            return 0
+        lost = _mapped(more) & ~_mapped(read)
+        if read.elements(lost) > 0.01 * max(1, read.elements(_mapped(read))):
+            return lost
+    return 0
+
+
+def _ends_in_a_pixel(read: Calls) -> bool:
+    """Whether a stride, of a convolution or a pooling, makes a map of one pixel; global pooling does so by intent."""
+    for value in read.values:
+        if value.size == 1 and any(read.values[parent].size > 1 for parent in value.parents):
+            if value.weighted or ("pool" in value.function and "adaptive" not in value.function):
+                return True
+    return False
+
+
+def _on_a_pixel(read: Calls) -> int:
+    """The parameters whose layers give maps of one pixel."""
+    bits = 0
+    for value in read.values:
+        bits |= value.own if value.size == 1 else 0
+    return bits
 
 
 def _mapped(read: Calls) -> int:
@@ -358,6 +382,11 @@ def _shares(
         share = read.elements(unused) / plain.parameters
         where = "after the last stage and not scored" if read.error is not None else "not used in evaluation"
         plain.notes.append(f"{share:.0%} of all parameters are {where}: {', '.join(_modules(read.names(unused)))}")
+    pixel = 0 if lost or not _ends_in_a_pixel(read) else _on_a_pixel(read) & head
+    if read.elements(pixel) > 0.1 * plain.parameters:  # and it takes no larger inputs, or these do not help
+        share = read.elements(pixel) / plain.parameters
+        modules = ", ".join(_modules(read.names(pixel)))
+        plain.notes.append(f"{share:.0%} of all parameters work on maps of one pixel and are not scored: {modules}")
     missing = [name for name in backbone if name not in found]
     if plain.reached < WARN:
         one, advice = len(_modules(missing)) == 1, "name stages that come after it"
@@ -382,40 +411,6 @@ def _modules(names: Sequence[str], most: int = 4) -> Tuple[str, ...]:
     short = list(dict.fromkeys(owner.split(".")[0] for owner in owners))
     told = owners if len(owners) <= most else short
     return (*told[:most], f"{len(told) - most} more") if len(told) > most else tuple(told)
-
-
-def _cost(network: TappedNetwork, small: calls.Inputs, batch: Batch) -> Tuple[float, float]:
-    """Multiply-additions of one example, and core-seconds of a training step on the batch."""
-    images = _images(network, small)
-    counter = FlopCounterMode(display=False)
-    # The counter looks for the history of what modules are given, which a parameter has none of.
-    with torch.no_grad(), counter:
-        network.eval().requires_grad_(False)(small)
-    network.train().requires_grad_(True)
-    _step(network, small)  # the first of a process does more than the others
-    seconds = _step(network, small)
-    more = _small(network, batch, calls.each(small)[0].device, 2 * FEW)
-    grown = _images(network, more)
-    each = seconds / images
-    if grown > images and seconds < SLOW:  # what a step costs whatever its batch counts once
-        each = min(max(0.0, _step(network, more) - seconds) / (grown - images), each)
-    return counter.get_total_flops() / 2 / images, seconds + each * (len(batch) - images)
-
-
-def _images(network: TappedNetwork, inputs: calls.Inputs) -> int:
-    first = calls.each(inputs)[0]
-    return max(1, len(first) if network.batch_axis == 0 else first.shape[1])
-
-
-def _step(network: TappedNetwork, inputs: calls.Inputs) -> float:
-    """Core-seconds of a training step."""
-    start = time.process_time()
-    with torch.enable_grad():
-        loss = sum(m.float().pow(2).mean() for m in network(inputs))
-        if isinstance(loss, torch.Tensor) and loss.requires_grad:
-            loss.backward()
-    network.zero_grad()
-    return time.process_time() - start
 
 
 def fresh(module: nn.Module) -> nn.Module:

@@ -204,11 +204,11 @@ def as_floats_of(module: nn.Module, inputs: calls.Inputs) -> calls.Inputs:
     return calls.changed(inputs, lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
 
 
-def larger(inputs: calls.Inputs) -> Optional[calls.Inputs]:
-    """The same examples at twice the size; None for what has none."""
+def larger(inputs: calls.Inputs, times: int) -> Optional[calls.Inputs]:
+    """The same examples at so many times the size; None for what has none."""
     if not isinstance(inputs, torch.Tensor) or inputs.dim() < 3 or not inputs.is_floating_point():
         return None
-    return F.interpolate(inputs.float(), scale_factor=2.0).to(inputs.dtype)
+    return F.interpolate(inputs.float(), scale_factor=float(times)).to(inputs.dtype)
 
 
 def size_of(inputs: calls.Inputs) -> str:
