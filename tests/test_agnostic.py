@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from commands import CliRunner
 
 from naslib_gennas import spaces
 from naslib_gennas.cli.app import app

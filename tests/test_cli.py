@@ -13,7 +13,7 @@ import time
 import forks
 import pytest
 import yaml
-from typer.testing import CliRunner
+from commands import CliRunner
 
 import naslib_gennas
 from naslib_gennas.cli.app import app

@@ -364,7 +364,7 @@ def test_a_package_brings_proxies_and_spaces_by_being_installed(tmp_path: Path) 
 
 
 def test_the_command(truth: Path, tmp_path: Path) -> None:
-    from typer.testing import CliRunner
+    from commands import CliRunner
 
     from naslib_gennas.cli.app import app
 

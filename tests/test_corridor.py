@@ -13,8 +13,8 @@ import forks
 import numpy as np
 import pytest
 import torch
+from commands import CliRunner
 from torch import nn
-from typer.testing import CliRunner
 
 import naslib_gennas
 from naslib_gennas import proxies, spaces

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
+from commands import CliRunner
 
 import naslib_gennas
 from naslib_gennas import InputError, spaces

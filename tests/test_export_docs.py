@@ -10,7 +10,7 @@ from pathlib import Path
 import loading
 import pytest
 import torch
-from typer.testing import CliRunner
+from commands import CliRunner
 
 from naslib_gennas.cli.app import app
 

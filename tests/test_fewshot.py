@@ -10,7 +10,7 @@ from typing import Any, Dict, List
 import numpy as np
 import pytest
 import yaml
-from typer.testing import CliRunner
+from commands import CliRunner
 
 from naslib_gennas import proxies, scoring, spaces
 from naslib_gennas.cli import app

@@ -287,7 +287,7 @@ def test_nasi_search_refuses_what_makes_no_sense() -> None:
 
 @pytest.mark.parametrize("method", ["nasi", "rlnas"])
 def test_the_commands_search(method: str, tmp_path: Path) -> None:
-    from typer.testing import CliRunner
+    from commands import CliRunner
 
     from naslib_gennas.cli.app import app
 

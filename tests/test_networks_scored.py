@@ -582,7 +582,7 @@ def test_the_package_describes_networks():
 
 
 def test_the_command_scores_and_describes_networks(empty_folder):
-    from typer.testing import CliRunner
+    from commands import CliRunner
 
     from naslib_gennas.cli.app import app
 

@@ -13,10 +13,10 @@ import forks
 import numpy as np
 import pytest
 import yaml
+from commands import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from journals import entries
-from typer.testing import CliRunner
 
 from naslib_gennas import spaces
 from naslib_gennas.cli.app import app

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import CliRunner
 from kills import kept, kill
-from typer.testing import CliRunner
 
 from naslib_gennas import proxies, spaces
 from naslib_gennas.cli.app import app

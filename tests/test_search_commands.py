@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from commands import CliRunner
 from journals import entries
-from typer.testing import CliRunner
 
 from naslib_gennas import spaces
 from naslib_gennas.cli.app import app

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from typer.testing import CliRunner
+from commands import CliRunner
 
 from naslib_gennas import spaces
 from naslib_gennas.cli import app

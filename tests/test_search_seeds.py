@@ -14,8 +14,8 @@ from typing import Any, Dict, List
 
 import numpy as np
 import pytest
+from commands import CliRunner
 from journals import entries
-from typer.testing import CliRunner
 
 import naslib_gennas
 from naslib_gennas import spaces

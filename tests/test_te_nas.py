@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator
 import numpy as np
 import pytest
 import torch
-from typer.testing import CliRunner
+from commands import CliRunner
 
 from naslib_gennas import spaces
 from naslib_gennas.cli.app import app

@@ -20,11 +20,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from commands import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from test_comparison import column, comparison_of
-from typer.testing import CliRunner
 
 from naslib_gennas import files, spaces
 from naslib_gennas.cli import compare as cli_compare

@@ -8,9 +8,9 @@ from typing import Any, List
 
 import numpy as np
 import pytest
+from commands import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from naslib_gennas import spaces, truth
 from naslib_gennas.cli.app import app

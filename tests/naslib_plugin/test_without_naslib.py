@@ -156,7 +156,7 @@ def test_a_download_of_naslib_that_fails_is_called_one() -> None:
 
 
 def test_scores_are_exported_as_naslib_publishes_its_own(tmp_path: Path) -> None:
-    from typer.testing import CliRunner
+    from commands import CliRunner
 
     from naslib_gennas.cli import app
 
