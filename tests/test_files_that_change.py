@@ -103,7 +103,7 @@ def test_a_space_file_that_changes_is_the_old_one_until_the_run_ends(tmp_path: P
         (tmp_path / f"{beside}.py").write_text(GROW.format(least=least))
 
     def found(change: Any = lambda: None) -> Any:
-        def progress(method: str, step: Any, best: Any, done: int) -> None:
+        def progress(method: str, step: Any, best: Any, done: int, total: Any) -> None:
             if done == 2:
                 change()
 

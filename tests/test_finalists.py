@@ -83,7 +83,9 @@ def run(archs, proxy, until=math.inf, best=1, called=None, judge=None):
     chosen = [(number, arch, -float(number)) for number, arch in enumerate(archs)]
     scorer = Listening.of(SPACE, proxy, workers=1)
     judges = None if judge is None else scorer.at(proxy=judge)
-    return list(race.race(chosen, scorer, None, until, best, judges))
+    states = list(race.race(chosen, scorer, None, until, best, judges))
+    assert until < math.inf or [of for _, of in states] == [len(states)] * len(states)  # known from the start
+    return [found for found, _ in states]
 
 
 def in_order(last):

@@ -47,10 +47,10 @@ def test_a_search_finds_reports_and_goes_on(tmp_path):
         evaluations=30,
         store=tmp_path / "s.sqlite",
         out=tmp_path / "out",
-        progress=lambda method, step, best, done: seen.append((method, best.score, done)),
+        progress=lambda method, step, best, done, total: seen.append((method, best.score, done, total)),
     )
     assert found.evaluations == 30 and len(found.control.steps) == 30
-    assert [done for method, _, done in seen if method == "evolution"] == list(range(1, 31))
+    assert [done for method, _, *done in seen if method == "evolution"] == [[number, 30] for number in range(1, 31)]
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["best"]["arch"] == found.best.arch
     assert result["best"]["score"] == max(s.score for s in found.course.steps) == seen[29][1]
@@ -80,7 +80,7 @@ def test_a_race_stopped_at_any_rung_ends_as_the_uninterrupted_one(tmp_path):
     for stop in (2, 5, 7):
         called = iter(range(1, 100))
 
-        def interrupt(method, step, best, done, stop=stop, called=called):
+        def interrupt(method, step, best, done, total, stop=stop, called=called):
             if method == "finalists" and next(called) == stop:
                 raise KeyboardInterrupt
 
@@ -165,7 +165,7 @@ def test_a_search_killed_again_and_again_ends_as_the_uninterrupted_one(tmp_path)
 
 
 def test_an_interrupted_search_says_what_it_has(tmp_path):
-    def stop(method, step, best, done):
+    def stop(method, step, best, done, total):
         if done == 7:
             raise KeyboardInterrupt
 

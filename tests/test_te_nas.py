@@ -108,7 +108,7 @@ def test_a_search_finds_an_architecture_and_repeats_itself(found: te_nas.Searche
 
 
 def test_a_stopped_search_goes_on_and_ends_alike(tmp_path: Path, found: te_nas.Searched) -> None:
-    def stop(method: str, step: Any, best: Any, done: int) -> None:
+    def stop(method: str, step: Any, best: Any, done: int, total: Any) -> None:
         if done == 30:
             raise KeyboardInterrupt
 

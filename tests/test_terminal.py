@@ -18,6 +18,7 @@ import termios
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from commands import CliRunner
@@ -169,6 +170,43 @@ def test_progress_at_80_columns_shows_its_numbers_whole(place):
     assert bars and "0 of 24" in bars[0]  # the total is known from the start
     assert all(len(line) <= 80 and re.search(r"\d+ of 24( |$)", line) for line in bars)
     assert any(re.search(r"of 24  [\d.,]+/s  \d+:\d\d  \d+:\d\d left", line) for line in bars)
+
+
+TINIEST = ("--profile", "tiny.yaml", "--workers", 1, "--store", "s.sqlite")
+SEARCH = ("search", "nasbench201", *TINIEST, "--truth", "none", "--population", 2, "--tournament", 2)
+BARS = {
+    "rank's finalists": ("rank", *FEW, "--truth", "none", "--best", 1),
+    "search": (*SEARCH, "--evaluations", 4, "--proxy", "gennas-combo", "--finalists", 3),
+    "search in seconds": (*SEARCH, "--budget", "3s", "--proxy", "params", "--finalists", 0, "--no-control"),
+    "seeds": (*SEARCH, "--evaluations", 3, "--seeds", 2, "--proxy", "params", "--finalists", 0),
+    "trade-off": (*SEARCH[:-2], "--evaluations", 4, "--objective", "score", "--objective", "params"),
+    "compare": ("compare", *FEW, "--truth", "truth.csv", "--proxies", "params,flops"),
+    "leaderboard": (
+        *("leaderboard", "--truth", "nasbench201=truth.csv", "--spaces", "nasbench201", "--proxies", "params,flops"),
+        *("--n", 6, *TINIEST),
+    ),
+    "search-task": (
+        *("search-task", "nasbench201", "--labels", "truth.csv", "--evaluations", 3, "--population", 2),
+        *("--tournament", 2, *TINIEST),
+    ),
+    "reproduce": ("reproduce", "table10", *TINIEST),
+    "networks": ("score", "nets.py:net", "nets.py:other", "--proxy", "params", "--resolution", 16, "--seeds", 2),
+}
+
+
+@pytest.mark.parametrize("name", BARS)
+def test_every_progress_line_has_its_total(name, place):
+    space, rng = spaces.get("nasbench201"), np.random.default_rng(0)
+    archs = list(dict.fromkeys(space.format(space.sample(rng)) for _ in range(8)))
+    lines = [f"{arch},{number}" for number, arch in enumerate(archs)]
+    (place / "truth.csv").write_text("\n".join(["arch,accuracy", *lines]), encoding="utf-8")
+    network = "torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU())"
+    made = f"import torch\ndef net():\n    return {network}\nother = net\n"
+    (place / "nets.py").write_text(made, encoding="utf-8")
+    drawn = terminal(*BARS[name])
+    bars = [line for line in drawn if re.match(r"(Ranking|Searching|Comparing|Scoring|Running)\b.*[━╸╺].*\d", line)]
+    assert bars and all(len(line) <= 80 for line in bars)
+    assert all(re.search(r"\d+ of \d+|0:\d\d of 0:03", line) for line in bars), bars
 
 
 # ----------------------------------------------------------------------------------------------------- 80 columns

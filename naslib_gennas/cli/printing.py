@@ -120,14 +120,21 @@ def resumable(to: Output, write: Optional[Callable[[Any], Any]] = None) -> Itera
 
 
 @contextlib.contextmanager
-def progress_bar(console: Console, what: str, total: Optional[int] = None) -> Iterator[Callable[..., None]]:
-    """A live progress bar with rate and time left; gives ``advance(done, total, note)``.
+def progress_bar(
+    console: Console, what: str, total: Optional[int] = None, budget: Optional[float] = None
+) -> Iterator[Callable[..., None]]:
+    """A live progress bar with rate and time left; gives ``advance(done, total, note, spent)``.
 
     Args:
         console: nothing is drawn where it is no terminal.
         what: a few words; long ones are cut, the numbers never are.
         total: how many there will be, where that is known from the start.
+        budget: seconds that it may take: where there is no total, they are the total, and `spent` tells how many of
+            them are gone.
     """
+    first = "" if total is None else _of(0, total)
+    if total is None and budget is not None:
+        first = f"0  {_clock(0)} of {_clock(budget)}"
     bar = _Bar(
         TextColumn("{task.description}", table_column=Column(overflow="ellipsis", no_wrap=True, max_width=28)),
         BarColumn(bar_width=max(4, min(40, console.width - 72))),
@@ -137,16 +144,20 @@ def progress_bar(console: Console, what: str, total: Optional[int] = None) -> It
         disable=not console.is_terminal,
     )
     with bar:
-        task: TaskID = bar.add_task(what, total=total, numbers=_of(0, total), note="")
+        task: TaskID = bar.add_task(what, total=budget if total is None else total, numbers=first, note="")
         before = 0
 
-        def advance(done: int, total: Optional[int] = None, note: str = "") -> None:
+        def advance(done: int, total: Optional[int] = None, note: str = "", spent: Optional[float] = None) -> None:
             nonlocal before
             if done < before:  # the next thing of several: its rate is its own
                 bar.reset(task)
             before = done
             elapsed = bar.tasks[0].elapsed or 0.0
             parts: List[str] = [_of(done, total)]
+            if total is None and budget is not None and spent is not None:
+                parts.append(f"{_clock(spent)} of {_clock(budget)}")
+                bar.update(task, completed=min(spent, budget), total=budget, numbers="  ".join(parts), note=note)
+                return
             if elapsed > 0:
                 rate = done / elapsed
                 parts += [f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.3g}/s", _clock(elapsed)]

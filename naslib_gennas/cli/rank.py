@@ -40,7 +40,7 @@ def rank(
     from naslib_gennas import files, spaces
     from naslib_gennas.studies import ranking
 
-    with resumable(output), progress_bar(output.console, f"Ranking {space}", n) as advance:
+    with resumable(output), progress_bar(output.console, f"Ranking {space}", None if archs else n) as advance:
         result = ranking.rank(
             space,
             proxy,
@@ -51,7 +51,7 @@ def rank(
             out=out or files.new_folder(f"rank-{spaces.get(space).name}"),
             top_percent=top,
             best=best,
-            progress=lambda record, done, total: advance(done, total),
+            progress=lambda record, done, total: advance(done, total, "finalists" if record is None else ""),
         )
     _print(output.console, result)
     output.emit(result.to_json())

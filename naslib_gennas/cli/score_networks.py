@@ -36,7 +36,7 @@ def rank(networks: List[str], proxy: Optional[str], settings: Mapping[str, Any],
         begun: List[str] = []
 
         def begin(name: str) -> None:
-            advance(len(begun), note=name)
+            advance(len(begun), len(networks), name)
             begun.append(name)
 
         chosen = proxy or proxies.USUAL

@@ -166,18 +166,20 @@ def search(
         trade_off.run(found_space, aims, output, total, asked)
         return
     asked.update(method=chosen, finalists=finalists, control=control)
-    with resumable(output), progress_bar(output.console, f"Searching {space}", total) as advance:
+    with resumable(output), progress_bar(output.console, f"Searching {space}", total, limits["budget"]) as advance:
 
-        def show(method: str, step: Any, best: Any, done: int, seed: str = "") -> None:
+        def show(method: str, step: Any, best: Any, done: int, total: Optional[int], seed: str = "") -> None:
             value = "" if best.truth is None else f", truth {best.truth:.2f}"
             note = f"{seed}{method}: best {best.score:.4f}{value}"
-            advance(done, None if method == "finalists" else total, note)
+            advance(done, total, note, step.wall)
 
         if seeds > 1:
             found: Any = search_seeds(
                 found_space,
                 seeds,
-                progress=lambda number, method, step, best, done: show(method, step, best, done, f"seed {number}, "),
+                progress=lambda number, method, step, best, done, of: show(
+                    method, step, best, done, of, f"seed {number}, "
+                ),
                 **asked,
             )
         else:

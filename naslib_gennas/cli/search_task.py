@@ -75,10 +75,13 @@ def search_task(
     for asked in filter(None, (known, others)):
         print_labels(output.console, asked)
     total = evaluations_of(**limits)
-    with resumable(output), progress_bar(output.console, f"Searching a task for {space}", total) as advance:
+    with (
+        resumable(output),
+        progress_bar(output.console, f"Searching a task for {space}", total, limits["budget"]) as advance,
+    ):
 
         def show(method: str, trial: Any, best: float, done: int) -> None:
-            advance(done, total, f"{method}: best rho {best:.3f}")
+            advance(done, total, f"{method}: best rho {best:.3f}", trial.wall)
 
         found = task_search.search(
             scorer,

@@ -44,10 +44,14 @@ def run(
     """
     from naslib_gennas.studies import pareto
 
-    with resumable(output), progress_bar(output.console, f"Searching {space.name}", total) as advance:
+    with (
+        resumable(output),
+        progress_bar(output.console, f"Searching {space.name}", total, options["budget"]) as advance,
+    ):
 
         def show(method: str, evaluation: Any, done: int) -> None:
-            advance(done, total, "random search" if method == pareto.RANDOM else f"generation {evaluation.generation}")
+            doing = "random search" if method == pareto.RANDOM else f"generation {evaluation.generation}"
+            advance(done, total, doing, evaluation.wall)
 
         found = pareto.trade_off(space, objectives, progress=show, **options)
     _print(output.console, found)

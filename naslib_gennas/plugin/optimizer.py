@@ -122,7 +122,7 @@ class GenNASRegularizedEvolution(MetaOptimizer):
         scorer = Scorer.of(
             space, f"{gennas.PREFIX}{self.task}", profile=profile, inputs=settings.inputs, seed=self.seed, workers=1
         )
-        for found in race.race(entrants, race.deep(scorer), None, math.inf, judge=race.judge(scorer)):
+        for found, _ in race.race(entrants, race.deep(scorer), None, math.inf, judge=race.judge(scorer)):
             self.finalists = found
         logger.info("gennas: %d finalists raced; the winner is %s", len(self.finalists), self._incumbent().genome)
 

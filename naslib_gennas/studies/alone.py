@@ -32,7 +32,7 @@ def search(
     table: Optional[Truth],
     settings: Mapping[str, Any],
     folder: Optional[Path],
-    progress: Callable[[str, Step, Step, int], None],
+    progress: Callable[[str, Step, Step, int, Optional[int]], None],
 ) -> Found:
     """A search by such a method: its result has one step, that of what it found.
 
@@ -60,8 +60,9 @@ def search(
         return made
 
     def show(done: int, total: int, value: float) -> None:
-        step = Step(done - 1, "", value, None, "ok", "", 0.0, 0.0, 0.0, None, 0)
-        progress(method.name, step, step, done)
+        spent = time.perf_counter() - started
+        step = Step(done - 1, "", value, None, "ok", "", spent, spent, spent, None, 0)
+        progress(method.name, step, step, done, total or None)
 
     with scorer.place as (_, store):
         journal = Journal(store, "search", scorer, {"method": method.name, **method.settings})

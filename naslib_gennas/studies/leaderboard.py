@@ -194,7 +194,7 @@ def leaderboard(
             in columns whose names do not say: `benchmarks.find`.
         limit: core-seconds; a proxy one of whose first scores on a space takes longer is left out there.
         top_percent: the top X% that the retrieval metric is about.
-        progress: called after every score.
+        progress: called at the beginning, and after every score.
         scoring: as in `comparison.compare`.
 
     Raises:
@@ -219,6 +219,7 @@ def leaderboard(
     scored: Dict[str, Dict[str, Column]] = {one.space.name: {} for one in found}
     total = sum(map(len, samples.values())) * len(chosen)
     before = 0
+    progress("", 0, total)
 
     def result(complete: bool) -> Leaderboard:
         boards = []

@@ -161,8 +161,9 @@ def race(
     until: float,
     best: int = 1,
     judge: Optional[Scorer] = None,
-) -> Iterator[List[Finalist]]:
-    """Score the chosen architectures anew, in rungs; gives the finalists, the best first, after every score.
+) -> Iterator[Tuple[List[Finalist], int]]:
+    """Score the chosen architectures anew, in rungs; gives the finalists, the best first, after every score, and how
+    many scores there are in all (fewer where time runs out).
 
     Who got further is better, and of those who got as far the one with the higher final score; in the last rung, with
     the higher sum of the standardised final score and half of the standardised score of the search. The best `JUDGED`
@@ -178,6 +179,8 @@ def race(
         judge: see `judge`; None: nobody is asked.
     """
     found: Dict[int, Finalist] = {}
+    done = 0
+    judged_most = 0 if judge is None else max(2 * best, JUDGED)
     space, proxy = scorer.space, scorer.proxy
     with tempfile.TemporaryDirectory(prefix="gennas-race-") as folder:
         depth = space.norm_depth(space.size(proxy.profile))
@@ -193,7 +196,15 @@ def race(
         def standing() -> List[Finalist]:
             return _ordered([found[place] for place in sorted(found)], len(rungs))
 
+        def later(count: int, rungs: int) -> int:
+            """The scores that follow a rung of so many, before as many other rungs."""
+            if not rungs:
+                return min(count, judged_most)
+            count = _promoted(count, best)
+            return count + later(count, rungs - 1)
+
         for rung, cut in enumerate(rungs, start=1):
+            total = done + len(alive) + later(len(alive), len(rungs) - rung)
             for record in scorer.at(proxy=cut).many(begun(alive)):
                 place = alive[record.index]
                 number, arch, before = chosen[place]
@@ -210,20 +221,27 @@ def race(
                     record.reason,
                     spent + record.seconds,
                 )
-                yield standing()
+                done += 1
+                yield standing(), total
             passed = [p for p in alive if p in found and found[p].rung == rung and found[p].status == "ok"]
             passed.sort(key=lambda place: -found[place].final_score)
-            alive = passed[: max(2 * best, -(-len(alive) // 2))]
+            alive = passed[: _promoted(len(alive), best)]
     if judge is None:
         return
     places = {one[0]: place for place, one in enumerate(chosen)}
     last = [places[one.id] for one in standing() if one.rung == len(rungs) and one.status == "ok"]
-    last = last[: max(2 * best, JUDGED)]
+    last = last[:judged_most]
+    total = done + len(last)
     for record in judge.many(begun(last)):
         one = found[last[record.index]]
         judged = record.score if record.status == "ok" else None
         found[last[record.index]] = dataclasses.replace(one, judged=judged, seconds=one.seconds + record.seconds)
-        yield standing()
+        yield standing(), total
+
+
+def _promoted(count: int, best: int) -> int:
+    """How many of a rung's go on."""
+    return min(count, max(2 * best, -(-count // 2)))
 
 
 def _ordered(found: Sequence[Finalist], rungs: int) -> List[Finalist]:

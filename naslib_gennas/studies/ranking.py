@@ -124,7 +124,7 @@ def rank(
     top_percent: float = 10.0,
     best: int = 0,
     higher_is_better: Optional[bool] = None,
-    progress: Callable[[Record, int, int], None] = lambda record, done, total: None,
+    progress: Callable[[Optional[Record], int, int], None] = lambda record, done, total: None,
     **scoring: Any,
 ) -> Ranking:
     """Score a sample of architectures, best first, and say how well the order agrees with the truth.
@@ -142,7 +142,8 @@ def rank(
         best: so many of the best are wanted: those of the highest scores race for it at the full depth of the space's
             networks (see `race`); 0: there is no race.
         higher_is_better: of the truth; None: as the column's name says.
-        progress: called with every record, how many are done and how many there are.
+        progress: called with every record, how many are done and how many there are; then with None for every score
+            of the finalists.
         scoring: `inputs`, `profile`, `seed` (for sampling and scoring), `workers`, `executor`, `store`,
             `device`: see `Scorer.of`.
 
@@ -203,8 +204,10 @@ def rank(
                 count = max(4 * best, -(-len(rows) // race.SHARE))
                 scored = ((index, arch, row.score) for index, arch, row in rows)
                 entrants = race.entrants(scored, found, count)
-                for raced in race.race(entrants, deep, table, math.inf, best, race.judge(scorer)):
+                races = race.race(entrants, deep, table, math.inf, best, race.judge(scorer))
+                for raced_scores, (raced, of) in enumerate(races, start=1):
                     finalists = raced
+                    progress(None, raced_scores, of)
         except KeyboardInterrupt:
             done = ranking(complete=False)
             raise Interrupted(done, f"{done.n} architectures") from None

@@ -95,7 +95,7 @@ def reproduce(
         scale: "small" (minutes on two cores) or "full" (as published).
         folders, truths: where ground truth is, beside what is installed: `benchmarks.find`.
         n: architectures of each search space, as `leaderboard.sizes` takes them; None: those of the scale.
-        progress: called after every score.
+        progress: called at the beginning, and after every score.
         scoring: `inputs`, `profile` (of the `gennas-` proxies), `seed`, `workers`, `executor`, `store`, `device`: see
             `Scorer.of`.
 

@@ -26,6 +26,7 @@ def costs(run: Run) -> Iterator[Measured]:
     """What a training step costs, each row in a new process; no ground truth is needed."""
     count = COSTED[run.scale]
     total = len(run.rows) * count
+    run.progress("", 0, total)
     for index, row in enumerate(run.rows):
         space = spaces.get(row.space)
         rng = np.random.default_rng(derive(run.place.seed, "costs"))

@@ -32,6 +32,7 @@ def searches(run: Run) -> Iterator[Measured]:
     found: Dict[Tuple[str, str, int], Course] = {}
     jobs = {_job(row) for row in run.rows if row.proxy and isinstance(run.truth(row), Truth)}
     total = len(jobs) * EVALUATIONS[run.scale]
+    run.progress("", 0, total)
     for row in run.rows:
         truth = run.truth(row)
         if isinstance(truth, str):
@@ -59,15 +60,23 @@ def _course(run: Run, row: Row, truth: Optional[Truth], before: int, total: int)
     scorer = run.scorer(row)
     children = "paper" if scorer.space.paper_children else None
     among = TRUTH if truth is not None and truth.texts and not truth.complete else None
-    label = f"{row.column}, {row.line}, seed {scorer.seed}"
+    label, limit = f"{row.column}, {row.line}, seed {scorer.seed}", EVALUATIONS[run.scale]
+
+    def advance(method: str, step: Any, best: Any, count: int, of: Optional[int]) -> None:
+        if method == "finalists":
+            run.progress(f"{label}, finalist {count} of {of}", before + limit, total)
+        else:
+            run.progress(label, before + count, total)
+
     done = search.search(
         scorer,
-        evaluations=EVALUATIONS[run.scale],
+        evaluations=limit,
         truth=truth,
         finalists=0 if run.scale == "small" else None,
         children=children,
         among=among,
-        progress=lambda method, step, best, count: run.progress(label, before + count, total),
+        control=False,
+        progress=advance,
         **_AGEING[run.scale],
     )
     return done.course
@@ -98,6 +107,7 @@ def _judged(row: Row, course: Course, truth: Truth) -> Measured:
 def designs(run: Run) -> Iterator[Measured]:
     """Searches of cells, each then made into a network of ImageNet's size: parameters, multiply-additions, picture."""
     total = len(run.rows) * EVALUATIONS[run.scale]
+    run.progress("", 0, total)
     for index, row in enumerate(run.rows):
         course = _course(run, row, None, index * EVALUATIONS[run.scale], total)
         best = course.best
@@ -132,6 +142,7 @@ def task_searches(run: Run) -> Iterator[Measured]:
     for row in run.rows:
         pairs.setdefault((row.space, row.seed), []).append(row)
     total = len(pairs) * 2 * EVALUATIONS[run.scale]
+    run.progress("", 0, total)
     for index, rows in enumerate(pairs.values()):
         truth = run.truth(rows[0])
         if isinstance(truth, str):

@@ -41,9 +41,10 @@ MAX_INITIAL_FAILURES = 10
 # Settings of a method that `variation` turns into how architectures are drawn and varied.
 _VARIED = ("children", "among")
 
-#: Called after each step: the method, the step, the best one so far, how many are done; "finalists" is the method of
-#: the race, whose steps are scores and whose best one is the best finalist so far.
-Progress = Callable[[str, Step, Step, int], None]
+#: Called after each step: the method, the step, the best one so far, how many are done and how many there will be (None
+#: under a budget of time); "finalists" is the method of the race, whose steps are scores and whose best one is the best
+#: finalist so far.
+Progress = Callable[[str, Step, Step, int, Optional[int]], None]
 
 
 def search(
@@ -57,7 +58,7 @@ def search(
     control: Optional[bool] = None,
     truth: Union[str, Path, Truth, None] = truths.INSTALLED,
     out: Union[str, Path, None] = None,
-    progress: Progress = lambda method, step, best, done: None,
+    progress: Progress = lambda method, step, best, done, total: None,
     **scoring: Any,
 ) -> Found:
     """Search for the architecture of the highest score.
@@ -143,7 +144,7 @@ def search(
         courses[label] = run.course(how.name)
         try:
             for step, best in run.go(limit, looking, most):
-                progress(how.name, step, best, len(run.steps))
+                progress(how.name, step, best, len(run.steps), limit)
         finally:
             courses[label] = run.course(how.name)
         if deep is not None:
@@ -151,10 +152,11 @@ def search(
             left = math.inf
             if budget is not None and looking is not None:
                 left = budget - (looking if label == "control" else courses[label].wall_seconds)
-            for done, (course, step) in enumerate(_final(courses[label], count, left, table, deep, judge), start=1):
+            races = _final(courses[label], count, left, table, deep, judge)
+            for done, (course, step, total) in enumerate(races, start=1):
                 courses[label], best_so_far = course, course.best
                 assert best_so_far is not None
-                progress("finalists", step, best_so_far, done)
+                progress("finalists", step, best_so_far, done, total)
 
     with scorer.place as (_, store):
         try:
@@ -200,14 +202,16 @@ def _deep(scorer: Scorer, method: Method, count: Optional[int]) -> Optional[Scor
 
 def _final(
     course: Course, count: int, left: float, table: Optional[Truth], deep: Scorer, judge: Optional[Scorer]
-) -> Iterator[Tuple[Course, Step]]:
-    """Let the best of a course race for `left` seconds; gives the course after each score, and the best finalist."""
+) -> Iterator[Tuple[Course, Step, int]]:
+    """Let the best of a course race for `left` seconds; gives the course after each score, the best finalist, and how
+    many scores there are.
+    """
     started, space = time.perf_counter(), deep.space
     steps = {step.id: step for step in course.steps}
     chosen = race.entrants(((one.id, space.parse(one.arch), one.score) for one in course.steps), space, count)
-    for found in race.race(chosen, deep, table, started + left, judge=judge):
+    for found, total in race.race(chosen, deep, table, started + left, judge=judge):
         made = dataclasses.replace(course, finalists=tuple(found), final_seconds=time.perf_counter() - started)
-        yield made, steps[found[0].id]
+        yield made, steps[found[0].id], total
 
 
 def _searcher(method: Method, settings: Mapping[str, Any], candidates: Constrained, seed: int) -> Search[Any]:

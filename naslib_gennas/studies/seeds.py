@@ -17,7 +17,7 @@ from naslib_gennas.studies.course import Course, Found, Step, plain
 from naslib_gennas.studies.result import Interrupted
 
 #: Called after each step: the seed, and what `search.Progress` has.
-Progress = Callable[[int, str, Step, Step, int], None]
+Progress = Callable[[int, str, Step, Step, int, Optional[int]], None]
 # What is told of each method, of the architectures that its searches found.
 _TOLD = ("score", "truth", "regret", "core_seconds")
 
@@ -76,7 +76,7 @@ def search_seeds(
     *,
     seed: int = 0,
     out: Union[str, Path, None] = None,
-    progress: Progress = lambda seed, method, step, best, done: None,
+    progress: Progress = lambda seed, method, step, best, done, total: None,
     **options: Any,
 ) -> Several:
     """Search under several seeds, one after the other: ``search_seeds("nasbench201", 5, evaluations=450)``.
@@ -106,8 +106,8 @@ def search_seeds(
     done: List[Found] = []
 
     def one(number: int) -> Found:
-        def show(method: str, step: Step, best: Step, count: int) -> None:
-            progress(number, method, step, best, count)
+        def show(method: str, step: Step, best: Step, count: int, total: Optional[int]) -> None:
+            progress(number, method, step, best, count, total)
 
         place = None if folder is None else folder / f"seed-{number}"
         if scorer is not None:
