@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import html
 import json
 import math
 import random
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +172,24 @@ def test_table_4_is_networks_of_imagenets_size_with_pictures(monkeypatch, tmp_pa
     assert 80 <= found.figures["multiply-additions (M)"].value <= 100 and found.figures["params (M)"].value > 0.1
     folder = reproduction_report.write(made, tmp_path / "out")
     assert (folder / "combo.svg").read_text().startswith("<svg") and found.arch in made.to_json()["rows"][0]["arch"]
+    assert "--scale small --seed 0" in reproduction_report.command(made)  # it takes no --n
+    words = shlex.split(found.export)
+    shown = html.unescape((folder / "report.html").read_text(encoding="utf-8"))
+    assert words[:4] == ["gennas", "export", "darts", found.arch] and found.export in shown
+    done = CliRunner().invoke(app, [*words[1:-1], str(tmp_path / "combo.py")])
+    assert done.exit_code == 0 and "parameters" in done.output
+
+
+def test_a_search_is_scored_once_without_random_search_beside_it(monkeypatch, tmp_path) -> None:
+    monkeypatch.setitem(reproduction_searches.EVALUATIONS, "small", 3)
+    monkeypatch.setitem(reproduction_searches._AGEING, "small", {"population": 2, "tournament": 1})
+    monkeypatch.setattr(reproduction_searches, "_sized", lambda row, arch: {})
+    only(monkeypatch, "table4", lambda row: row.column == "combo")
+    told = []
+    made = reproduce(
+        "table4", profile=TINY, workers=1, store=tmp_path / "s.sqlite", progress=lambda *step: told.append(step[1:])
+    )
+    assert told == [(1, 3), (2, 3), (3, 3)] and made.measured[0].n == 3
 
 
 def test_costs_are_measured_in_a_process_of_their_own(tmp_path, monkeypatch) -> None:

@@ -96,3 +96,7 @@ def _print(console: Console, made: Any) -> None:
         print_columns(console, *([row[index] for index in kept] for row in table), keep=3)
     for line in [*report.summaries(made), *report.blanks(made), *report.notes(made)]:
         console.print(escape(line))
+    for one in made.measured:
+        if one.export:
+            console.print(f"\nThe network of {escape(one.row.column)}:")
+            console.print(escape(one.export), soft_wrap=True)

@@ -6,7 +6,7 @@ A row without ground truth says what to install; it fails nothing else.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -34,6 +34,7 @@ class Reproduction:
         measured: its rows, in the order of the entry; those that an interrupted run did not reach are left out.
         n: architectures of each search space, as asked for.
         folders, truths: where ground truth was looked for, beside what is installed.
+        given: profile and inputs, where the caller gave others than those of the scale by name.
         complete: False where the run was interrupted.
     """
 
@@ -47,6 +48,7 @@ class Reproduction:
     truths: Tuple[str, ...]
     wall_seconds: float
     complete: bool = True
+    given: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def failure(self) -> str:
@@ -68,7 +70,10 @@ class Reproduction:
                 "profile": dict(one.row.profile),
                 "figures": {measure: estimate.to_json() for measure, estimate in one.figures.items()},
                 "published": dict(one.row.published),
-                **{key: getattr(one, key) for key in ("n", "truth", "seconds", "problem", "arch", "curve", "points")},
+                **{
+                    key: getattr(one, key)
+                    for key in ("n", "truth", "seconds", "problem", "arch", "export", "curve", "points")
+                },
             }
             for one in self.measured
         ]
@@ -122,6 +127,9 @@ def reproduce(
     found = benchmarks.available(wanted, folders, truths)[0]
     place = Scorer.of(wanted[0], "params", **scoring)
     run = Run(entry, scale, place, found, size, profile, inputs, progress)
+    given = {
+        name: str(value) for name, value in (("profile", profile), ("inputs", inputs)) if isinstance(value, (str, Path))
+    }
     kinds: Mapping[str, Callable[[Run], Iterator[Measured]]] = {
         "correlations": correlations,
         "searches": searches.searches,
@@ -145,6 +153,7 @@ def reproduce(
             tuple(truths),
             time.perf_counter() - started,
             complete,
+            given,
         )
 
     with place:

@@ -228,7 +228,10 @@ def summaries(made: Reproduction) -> List[str]:
 
 def command(made: Reproduction) -> str:
     """The command that repeats a reproduction, as far as its settings tell."""
-    parts = ["gennas", "reproduce", made.entry.name, "--scale", made.scale, "--n", made.n, "--seed", str(made.seed)]
+    parts = ["gennas", "reproduce", made.entry.name, "--scale", made.scale]
+    parts += ["--n", made.n] if made.entry.n else []
+    parts += ["--seed", str(made.seed)]
+    parts += [part for name, value in made.given.items() for part in (f"--{name}", value)]
     parts += [part for folder in made.folders for part in ("--truth-folder", folder)]
     parts += [part for truth in made.truths for part in ("--truth", truth)]
     parts += [] if made.device == "cpu" else ["--device", made.device]
@@ -239,10 +242,11 @@ def _render(made: Reproduction, drawn: Sequence[Tuple[str, Any]]) -> str:
     """The report as HTML."""
     repeated = any(len(runs) > 1 for columns in places(made.measured).values() for runs in columns.values())
     interval = (
-        "In brackets: the lowest and highest of several seeds; of a single run, the 95% interval over architectures."
+        "In brackets: the lowest and highest of several seeds; of a single run, the 95% interval over architectures. "
         if repeated
-        else "In brackets: 95% intervals over architectures."
+        else "In brackets: 95% intervals over architectures. "
     )
+    bracketed = any(text(cell)[1] for cell in cells(made))
     tables = []
     for table in _tables(made):
         rows = []
@@ -262,10 +266,11 @@ def _render(made: Reproduction, drawn: Sequence[Tuple[str, Any]]) -> str:
             for name, figure in drawn
         ],
         tables=tables,
-        reading=f"{interval} Coloured: the published figure lies within. A dash: no figure, for the reason below.",
+        reading=(f"{interval}Coloured: the published figure lies within. " if bracketed else "")
+        + "A dash: no figure, for the reason below.",
         blanks=blanks(made),
         pictures=[
-            {"name": one.row.column, "source": _data_url(one.picture), "arch": one.arch}
+            {"name": one.row.column, "source": _data_url(one.picture), "arch": one.arch, "export": one.export}
             for one in made.measured
             if one.picture
         ],

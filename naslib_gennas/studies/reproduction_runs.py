@@ -39,6 +39,7 @@ class Measured:
         curve: how something develops: (evaluations or steps, value).
         arch: what a search has found.
         picture: of it, as SVG.
+        export: the command that writes its network.
     """
 
     row: Row
@@ -51,6 +52,7 @@ class Measured:
     curve: Tuple[Tuple[float, float], ...] = ()
     arch: str = ""
     picture: str = field(default="", repr=False)
+    export: str = ""
 
 
 @dataclass(frozen=True)

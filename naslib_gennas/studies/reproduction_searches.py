@@ -73,6 +73,7 @@ def _course(run: Run, row: Row, truth: Optional[Truth], before: int, total: int)
         evaluations=limit,
         truth=truth,
         finalists=0 if run.scale == "small" else None,
+        control=False,
         children=children,
         among=among,
         control=False,
@@ -122,18 +123,22 @@ def designs(run: Run) -> Iterator[Measured]:
 
 
 def _sized(row: Row, arch: str) -> Dict[str, Any]:
-    """What the network of an architecture costs at the width that the bounds allow, and its picture."""
+    """What the network of an architecture costs at the width that the bounds allow, its picture, and how to get it."""
     space = spaces.get(row.space, cells=CELLS)
     parsed = space.parse(arch)
     bounds = [constraints.parse(bound, resolution=RESOLUTION) for bound in BOUNDS]
-    space = spaces.get(row.space, cells=CELLS, channels=constraints.fit_width(space, parsed, bounds, most=128))
+    width = constraints.fit_width(space, parsed, bounds, most=128)
+    space = spaces.get(row.space, cells=CELLS, channels=width)
     with torch.device("meta"):  # counted and drawn, not computed
         network = published.network(space, parsed, classes=1000, resolution=RESOLUTION)
         cost = published.cost(space, network, RESOLUTION)
     figures = {"params (M)": _exactly(cost.params / 1e6)}
     if cost.flops is not None:
         figures["multiply-additions (M)"] = _exactly(cost.flops / 1e6)
-    return {"figures": figures, "picture": drawing.draw(space, parsed, network)}
+    wanted = {"cells": CELLS, "channels": width, "resolution": RESOLUTION}
+    options = " ".join(f"--{name} {value}" for name, value in wanted.items())
+    export = f'gennas export {row.space} "{arch}" {options} --to {row.column}.py'
+    return {"figures": figures, "picture": drawing.draw(space, parsed, network), "export": export}
 
 
 def task_searches(run: Run) -> Iterator[Measured]:
