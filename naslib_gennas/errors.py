@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import numbers
 from typing import Any, Iterable, List, Mapping
 
 
@@ -29,6 +30,12 @@ def _line(message: str) -> str:
 
 class EngineError(RuntimeError):
     """The workers cannot work at all; what was scored before is in the store. The command line exits with code 1."""
+
+
+def check_whole(name: str, value: Any, least: int = 1) -> None:
+    """Refuse what is no whole number from `least` up; numpy's integers are whole numbers, True is not."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name} is {value!r}; it takes a whole number from {least} up")
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

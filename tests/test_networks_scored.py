@@ -746,3 +746,18 @@ class Gradientless(nn.Module):
 def test_a_network_that_runs_without_gradients_is_refused():
     with pytest.raises(InputError, match="reach 0% of the backbone"):
         score_network(Gradientless(), profile=QUICK)
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ({"inputs": (3, 100_000, 100_000)}, "would not fit into memory"),
+        ({"inputs": torch.ones(4, 3, 32, 32).to_sparse()}, "a sparse tensor; give a dense one"),
+        ({"inputs": torch.ones(4, 3, 32, 32, device="meta")}, "a meta tensor; give a dense one"),
+        ({"inputs": torch.utils.data.DataLoader([torch.ones(3, 32, 32)])}, r"next\(iter\(loader\)\)\[0\]"),
+        ({"profile": 3}, "profile is 3; it takes a name"),
+    ],
+)
+def test_what_cannot_be_an_input_or_a_profile_is_told_in_a_line(given, said):
+    with pytest.raises(InputError, match=said):
+        score_network(plain(), **given)

@@ -190,6 +190,11 @@ def test_wrong_input_is_said_before_any_work(table, tmp_path):
     cases = [
         ({"n": 15626}, "only 15,625 architectures are in nasbench201"),
         ({"n": 0}, "whole number from 1 up"),
+        ({"proxy": 3}, "proxy is 3; it takes a proxy's name"),
+        ({"best": 1.5}, "best is 1.5; it takes a whole number from 0 up"),
+        ({"top_percent": "a"}, "top percent is 'a'"),
+        ({"n": 2.5}, "n is 2.5; it takes a whole number from 1 up"),
+        ({"n": "a"}, "whole number from 1 up"),
         ({"top_percent": 0}, "top percent"),
         ({"archs": ["|oops|"]}, "oops"),
         ({"archs": []}, "no architectures are given"),

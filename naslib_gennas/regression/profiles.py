@@ -192,6 +192,8 @@ def get(profile: Union[str, Path, Mapping[str, Any], Profile, None] = None) -> P
     if isinstance(profile, Mapping):
         _check_keys(profile, "profile")
         return Profile(**{"name": "custom", **profile})
+    if not isinstance(profile, (str, Path)):
+        raise InputError(f"profile is {profile!r}; it takes a name ({', '.join(PROFILES)}), a YAML file or a mapping")
     if str(profile) in PROFILES:
         return PROFILES[str(profile)]
     path = Path(profile)

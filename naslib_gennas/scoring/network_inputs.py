@@ -26,6 +26,8 @@ SIDES = (16, 32, 64)
 #: Tokens of a text or steps of a sequence.
 TOKENS = 32
 
+#: In a batch that is made here: four gigabytes.
+MOST_NUMBERS = 2**30
 FORMS = (
     "a name such as photos, FILE.npy, a shape such as (1, 64, 64), a tensor, a tuple or dict of tensors, or a function"
 )
@@ -56,12 +58,17 @@ def given(inputs: Any, proxy: Proxy) -> Optional[Batch]:
         inputs = tuple(inputs)
     if isinstance(inputs, Mapping):
         inputs = dict(inputs)
+    if isinstance(inputs, torch.utils.data.DataLoader):
+        raise InputError("inputs is a DataLoader; give one batch of it, such as next(iter(loader))[0]")
     tensors = calls.each(inputs) if isinstance(inputs, (torch.Tensor, tuple, Mapping)) else []
     if not tensors or not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
         raise InputError(f"inputs is a {type(inputs).__name__}; it takes {FORMS}")
     for tensor in tensors:
         if tensor.numel() == 0:
             raise InputError(f"inputs have shape {tuple(tensor.shape)}; they hold no number")
+        if tensor.layout is not torch.strided or tensor.is_meta:
+            kind = "meta" if tensor.is_meta else "sparse"
+            raise InputError(f"inputs hold a {kind} tensor; give a dense one with numbers")
         if tensor.is_complex():
             raise InputError("inputs are complex numbers; give real and imaginary part as channels")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
@@ -103,6 +110,10 @@ def made(
             raise InputError(
                 f"inputs is {tuple(inputs)}; a shape is (channels, height, width), (channels, length) or "
                 "(channels, depth, height, width)"
+            )
+        if count * math.prod(inputs) > MOST_NUMBERS:
+            raise InputError(
+                f"inputs is {tuple(inputs)}: a batch of {count} would not fit into memory; give a smaller one"
             )
         yield batches.of_shape(tuple(inputs), name, count), "x".join(map(str, inputs)), None
         return

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from scipy import stats
 
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import InputError, check_whole
 from naslib_gennas.networks import sources
 from naslib_gennas.randomness import derive, isolated
 from naslib_gennas.scoring.network import Description, Network, NetworkScore, describe_network, score_network
@@ -67,8 +67,7 @@ def rank_networks(
     Raises:
         InputError: a network cannot be scored at all; its name comes first.
     """
-    if type(seeds) is not int or seeds < 1:
-        raise InputError(f"seeds is {seeds!r}; it takes a whole number from 1 up")
+    check_whole("seeds", seeds)
     names = _names(networks)
     looked = {key: value for key, value in scoring.items() if key in ("proxy", "inputs", "profile")}
     found: Dict[str, Description] = {}

@@ -10,7 +10,7 @@ from typing import Any, Dict, Generator, Iterable, Iterator, Mapping, Optional, 
 import cloudpickle
 
 from naslib_gennas import identity, proxies, spaces
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import InputError, check_whole
 from naslib_gennas.proxies.measure import conditions
 from naslib_gennas.proxies.proxy import Proxy
 from naslib_gennas.regression.batches import Batch
@@ -37,6 +37,8 @@ def proxy_for(space: SearchSpace[Any], proxy: Union[str, Proxy, None] = None, pr
     """
     if isinstance(proxy, Proxy) and profile is not None:
         raise InputError(f"proxy '{proxy.name}' has a profile of its own; give its name to score at another")
+    if not isinstance(proxy, (str, Proxy, type(None))):
+        raise InputError(f"proxy is {proxy!r}; it takes a proxy's name, such as '{proxies.USUAL}'")
     return proxies.get(proxy if proxy is not None else proxies.USUAL, profile)
 
 
@@ -58,8 +60,8 @@ class Place:
         store: Union[str, Path, Store, None] = None,
         device: str = "cpu",
     ) -> None:
-        if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
-            raise InputError(f"workers is {workers}; it takes a whole number from 1 up")
+        if workers is not None:
+            check_whole("workers", workers)
         # An executor's workers may have what this machine has not.
         (check_device if executor is None else device_of)(device)
         self.workers, self.executor, self.store, self.device = workers, executor, store, device

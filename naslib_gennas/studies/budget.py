@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import InputError, check_whole
 
 USUAL_EVALUATIONS = 450
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -17,8 +17,8 @@ def evaluations_of(evaluations: Optional[int], budget: Optional[float]) -> Optio
     Raises:
         InputError: there would be none.
     """
-    if evaluations is not None and evaluations < 1:
-        raise InputError(f"evaluations is {evaluations}; it takes a whole number from 1 up")
+    if evaluations is not None:
+        check_whole("evaluations", evaluations)
     if budget is not None and not budget > 0:
         raise InputError(f"budget is {budget:g} seconds; it takes a time above 0, such as 10m")
     return USUAL_EVALUATIONS if evaluations is None and budget is None else evaluations

@@ -189,8 +189,7 @@ def compare(
     """
     started = time.perf_counter()
     found = spaces.get(space)
-    if not 0 < top_percent <= 100:
-        raise InputError(f"top percent is {top_percent}; it takes a number above 0 up to 100")
+    metrics.check_percent(top_percent)
     settings = {name: scoring.pop(name, None) for name in ("profile", "initialise")}
     inputs = scoring.get("inputs")
     asked = asked_for(USUAL[found.kind] if names is None else names, **settings)

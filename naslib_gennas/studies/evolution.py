@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, Generic, List, Mapping, Optional, Sequen
 
 import numpy as np
 
-from naslib_gennas.errors import InputError, differences
+from naslib_gennas.errors import InputError, check_whole, differences
 
 Genome = TypeVar("Genome")
 Sample = Callable[[np.random.Generator], Genome]
@@ -200,8 +200,8 @@ class Evolution(Search[Genome]):
         decode: Callable[[Any], Genome] = _itself,
         start: Sequence[Genome] = (),
     ) -> None:
-        if population < 1:
-            raise InputError(f"population is {population}; it takes a whole number from 1 up")
+        check_whole("population", population)
+        check_whole("tournament", tournament)
         if not 1 <= tournament <= population:
             raise InputError(
                 f"tournament is {tournament}; it takes a whole number from 1 to the population, {population}"

@@ -20,7 +20,7 @@ from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.studies import comparison, ranking
 from naslib_gennas.studies.comparison import Column
 from naslib_gennas.studies.result import Interrupted
-from naslib_gennas.truth import benchmarks, significance
+from naslib_gennas.truth import benchmarks, metrics, significance
 from naslib_gennas.truth.benchmarks import Benchmark
 from naslib_gennas.truth.significance import Ranks
 
@@ -202,8 +202,7 @@ def leaderboard(
         Interrupted: Ctrl-C or SIGTERM; what was done is in it, and every score in the store.
     """
     started = time.perf_counter()
-    if not 0 < top_percent <= 100:
-        raise InputError(f"top percent is {top_percent}; it takes a number above 0 up to 100")
+    metrics.check_percent(top_percent)
     if not limit > 0:
         raise InputError(f"the limit is {limit}; it takes core-seconds above 0")
     size = sizes(n)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from naslib_gennas import identity, user_code
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import InputError, check_whole
 from naslib_gennas.identity import canonical
 from naslib_gennas.networks import cost
 from naslib_gennas.randomness import isolated
@@ -56,8 +56,7 @@ class Conditions:
             value = getattr(self, key)
             if value is None and key != "threads":
                 continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"constraints: {key} is {value!r}; it takes a whole number from 1 up")
+            check_whole(f"constraints: {key}", value)
 
 
 def _params(space: SearchSpace[Any], arch: Any, at: Conditions = Conditions()) -> Measured:

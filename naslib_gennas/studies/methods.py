@@ -79,6 +79,8 @@ def get(method: Union[str, Method], **settings: Any) -> Method:
         if method not in METHODS:
             raise InputError(f"unknown search method '{method}'{suggest(method, METHODS)}")
         method = METHODS[method]
+    if not isinstance(method, Method):
+        raise InputError(f"search method {method!r} is none{suggest('', METHODS)}")
     settings = {name: value for name, value in settings.items() if value is not None}
     for name in settings:
         if name not in method.settings:

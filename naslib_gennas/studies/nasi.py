@@ -20,7 +20,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 import torch
 
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import InputError, check_whole
 from naslib_gennas.networks.supernet import Choice, shares
 from naslib_gennas.proxies import supernet as supernets
 from naslib_gennas.proxies.measure import conditions
@@ -226,8 +226,8 @@ def run(
     fixed = ascent.limit
     chosen, space = scorer.proxy.profile, scorer.space.name
     total = chosen.steps if steps is None and budget is None else steps
-    if total is not None and total < 1:
-        raise InputError(f"steps is {total}; it takes a whole number from 1 up")
+    if total is not None:
+        check_whole("steps", total)
     with conditions():
         norms = TraceNorms(scorer)
         distribution = Distribution(norms.supernet)

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 from naslib_gennas import files
 from naslib_gennas import truth as truths
 from naslib_gennas._version import __version__
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import InputError, check_whole
 from naslib_gennas.proxies.proxy import Proxy
 from naslib_gennas.scoring.record import Record
 from naslib_gennas.scoring.scorer import Scorer
@@ -154,11 +154,9 @@ def rank(
     started = time.perf_counter()
     scorer = Scorer.of(space, proxy, **scoring)
     found = scorer.space
-    if best < 0:
-        raise InputError(f"best is {best}; it takes a whole number from 0 up, 0 for no race")
+    check_whole("best", best, 0)
     deep = race.deep(scorer) if best else None
-    if not 0 < top_percent <= 100:
-        raise InputError(f"top percent is {top_percent}; it takes a number above 0 up to 100")
+    metrics.check_percent(top_percent)
     table = truths.find(truth, found, higher_is_better)
     total, sample = choose(found, n, archs, table, scorer.seed)
     rows: List[Tuple[int, Any, Ranked]] = []
@@ -310,8 +308,7 @@ def _supply(space: SearchSpace[Any], table: Optional[Truth]) -> Tuple[Optional[i
 def _size(n: Optional[int], most: Optional[int], where: str, usual: int) -> int:
     if n is None:
         return usual if most is None else min(usual, most)
-    if n < 1:
-        raise InputError(f"n is {n}; it takes a whole number from 1 up")
+    check_whole("n", n)
     if most is not None and n > most:
         raise InputError(f"n is {n}, but only {most:,} architectures {where}")
     return n

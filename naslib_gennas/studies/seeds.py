@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from naslib_gennas import files
 from naslib_gennas._version import __version__
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import check_whole
 from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.spaces.space import SearchSpace
 from naslib_gennas.studies import search, seeds_report
@@ -97,8 +97,7 @@ def search_seeds(
         InputError: fewer than one seed, or as `search.search`.
         Interrupted: Ctrl-C or SIGTERM; everything done is in the store.
     """
-    if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
-        raise InputError(f"seeds is {seeds!r}; it takes a whole number from 1 up")
+    check_whole("seeds", seeds)
     scorer = space if isinstance(space, Scorer) else None
     first = seed if scorer is None else scorer.seed
     name = scorer.space.name if scorer is not None else getattr(space, "name", space)

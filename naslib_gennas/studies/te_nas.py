@@ -22,7 +22,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 import numpy as np
 import torch
 
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import check_whole
 from naslib_gennas.networks.cells import CellPlan, Genotype
 from naslib_gennas.networks.supernet import Choice, Supernet
 from naslib_gennas.proxies import supernet as supernets
@@ -142,8 +142,7 @@ def scorer(space: Union[str, SearchSpace[Any], Scorer], **scoring: Any) -> Score
 
 def run(scorer: Scorer, repeats: int, journal: Optional[Journal], progress: Progress) -> Searched:
     """The search with a scorer; what a journal has is not computed again."""
-    if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
-        raise InputError(f"repeats is {repeats}; it takes a whole number from 1 up")
+    check_whole("repeats", repeats)
     with conditions():
         measured = _Supernets(scorer, repeats)
         saved = journal.saved if journal is not None else []

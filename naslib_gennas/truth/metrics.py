@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Callable, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 import numpy as np
+
+from naslib_gennas.errors import InputError
 
 #: Bootstrap resamples; fewer for Kendall's tau of many thousands, where each costs the square of the sample.
 RESAMPLES = 1000
@@ -25,6 +27,12 @@ _CHUNK = 2_000_000
 #: The standard normal quantile of a two-sided 95% interval.
 _Z = 1.959963984540054
 _NO_WIDTH = 1e-9
+
+
+def check_percent(top_percent: Any) -> None:
+    """Refuse what is no share of the best: a number above 0 up to 100."""
+    if not isinstance(top_percent, (int, float, np.number)) or not 0 < top_percent <= 100:
+        raise InputError(f"top percent is {top_percent!r}; it takes a number above 0 up to 100")
 
 
 @dataclass(frozen=True)
