@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import torch
 
-from naslib_gennas.errors import InputError
+from naslib_gennas.errors import InputError, check_whole
 from naslib_gennas.plugin import compat
 from naslib_gennas.plugin.graph_space import NaslibSpace
 from naslib_gennas.plugin.notations import Spec
@@ -258,6 +258,5 @@ class _SearchState(torch.nn.Module):
 
 def _whole(section: Any, key: str, usual: int, least: int) -> int:
     value = getattr(section, key, usual)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(f"config key '{key}' is {value!r}; it takes a whole number from {least} up")
+    check_whole(f"config key '{key}'", value, least)
     return value

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 import torch
 
 from naslib_gennas import proxies
-from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.errors import InputError, check_whole, suggest
 from naslib_gennas.plugin.graph_network import staged_network
 from naslib_gennas.plugin.graph_space import NaslibSpace, options_of
 from naslib_gennas.plugin.notations import Spec
@@ -69,9 +69,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, least in (("seed", 0), ("seeds", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InputError(f"gennas: {name} is {value!r}; it takes a whole number from {least} up")
+            check_whole(f"gennas: {name}", getattr(self, name), least)
         self.resolved()
 
     def resolved(self) -> Profile:

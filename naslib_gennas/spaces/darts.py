@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from naslib_gennas import reading
-from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.errors import InputError, check_whole, suggest
 from naslib_gennas.networks.cells import CellPlan, Genotype, canonical, output_depends_on_input
 from naslib_gennas.networks.classifier import Classifier
 from naslib_gennas.networks.darts import OPERATIONS, CellNetwork, reductions
@@ -48,8 +48,8 @@ class Darts(SearchSpace[Genotype]):
         Raises:
             InputError: fewer than three cells, or a width that is odd or below 4.
         """
-        if cells is not None and (not _is_whole(cells) or cells < 3):
-            raise InputError(f"darts: cells is {cells!r}; it takes a whole number from 3 up")
+        if cells is not None:
+            check_whole("darts: cells", cells, 3)
         if channels is not None and (not _is_whole(channels) or channels < 4 or channels % 2):
             raise InputError(f"darts: channels is {channels!r}; it takes an even number from 4 up")
         given = {"cells": cells, "channels": channels}

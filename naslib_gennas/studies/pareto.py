@@ -17,7 +17,7 @@ import numpy as np
 
 from naslib_gennas import files
 from naslib_gennas import truth as truths
-from naslib_gennas.errors import EngineError, InputError
+from naslib_gennas.errors import EngineError, InputError, check_whole
 from naslib_gennas.scoring.record import Record
 from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.scoring.store import Store
@@ -85,8 +85,7 @@ def trade_off(
     """
     pymoo = nsga2.check()
     limit = evaluations_of(evaluations, budget)
-    if not isinstance(population, int) or isinstance(population, bool) or population < 2:
-        raise InputError(f"population is {population}; it takes a whole number from 2 up")
+    check_whole("population", population, 2)
     scorer = Scorer.of(space, **scoring)
     traded = aims.together(objectives, scorer.space)
     _check_scoring(traded, scoring)

@@ -73,7 +73,6 @@ def _course(run: Run, row: Row, truth: Optional[Truth], before: int, total: int)
         evaluations=limit,
         truth=truth,
         finalists=0 if run.scale == "small" else None,
-        control=False,
         children=children,
         among=among,
         control=False,

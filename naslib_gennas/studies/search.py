@@ -18,7 +18,7 @@ import numpy as np
 
 from naslib_gennas import files
 from naslib_gennas import truth as truths
-from naslib_gennas.errors import EngineError, InputError
+from naslib_gennas.errors import EngineError, InputError, check_whole
 from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.scoring.store import Store
 from naslib_gennas.spaces.space import SearchSpace
@@ -192,8 +192,8 @@ def _scorer(space: Union[str, SearchSpace[Any], Scorer], method: Method, scoring
 
 def _deep(scorer: Scorer, method: Method, count: Optional[int]) -> Optional[Scorer]:
     """The scorer of the finalists; None where there are none."""
-    if count is not None and count < 0:
-        raise InputError(f"finalists is {count}; it takes a whole number from 0 up, 0 for none")
+    if count is not None:
+        check_whole("finalists", count, 0)
     usual = method.finalists and race.usual(scorer.space, scorer.proxy.profile) and not scorer.fixed
     if count == 0 or (count is None and not usual):
         return None
