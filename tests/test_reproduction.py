@@ -189,7 +189,7 @@ def test_a_search_is_scored_once_without_random_search_beside_it(monkeypatch, tm
     made = reproduce(
         "table4", profile=TINY, workers=1, store=tmp_path / "s.sqlite", progress=lambda *step: told.append(step[1:])
     )
-    assert told == [(1, 3), (2, 3), (3, 3)] and made.measured[0].n == 3
+    assert [step for step in told if step[0]] == [(1, 3), (2, 3), (3, 3)] and made.measured[0].n == 3
 
 
 def test_costs_are_measured_in_a_process_of_their_own(tmp_path, monkeypatch) -> None:
