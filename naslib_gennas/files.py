@@ -73,7 +73,8 @@ def search_folder(out: Union[str, Path], settings: Mapping[str, Any]) -> Path:
     """
     path = folder(out)
     file, asked = path / "settings.json", json.loads(to_json(settings))
-    if file.is_file():
+    # Settings alone are those of a search that was refused, or stopped before it had a result to lose.
+    if file.is_file() and any(other != file for other in path.iterdir()):
         try:
             saved = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):

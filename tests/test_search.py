@@ -72,6 +72,15 @@ def test_a_search_finds_reports_and_goes_on(tmp_path):
         search.search(SPACE, **USUAL, evaluations=5, seed=1, out=tmp_path / "out")
 
 
+def test_a_refused_search_leaves_no_folder_that_stands_in_the_way(tmp_path: Path) -> None:
+    tiny = {"cells": 1, "channels": 4, "images": 2, "resolution": 8, "target_size": 2, "steps": 1}
+    usual = {"evaluations": 2, "truth": None, "profile": tiny, "workers": 1, "out": tmp_path / "out"}
+    with pytest.raises(InputError, match="tournament is 10"):
+        search.search("nasbench201", population=2, **usual)
+    found = search.search("nasbench201", population=2, tournament=2, control=False, finalists=0, **usual)
+    assert found.evaluations == 2
+
+
 def test_a_race_stopped_at_any_rung_ends_as_the_uninterrupted_one(tmp_path):
     settings = {**USUAL, "finalists": 4}
     whole = search.search(SPACE, **settings, evaluations=12, control=False)
