@@ -186,7 +186,7 @@ def test_proxies_of_a_file_of_the_users_own(truth: Path, tmp_path: Path) -> None
         ("def f(:\n", "line 1: "),
         ("x = 1\nundefined_name\n", "line 2: NameError"),
         (
-            "from naslib_gennas.proxies import proxy\n@proxy('synflow')\ndef f(n, i, s): return 0\n",
+            "from naslib_gennas.proxies import proxy\nproxy('synflow')(lambda n, i, s: 0)\n",
             "line 2: ValueError",
         ),
         ("x = 1\n", "registers no proxy"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import html
+import importlib.util
 import re
 import resource
 import signal
@@ -21,6 +22,8 @@ from naslib_gennas.studies.comparison import Column, Comparison
 from naslib_gennas.studies.leaderboard import DataSet, Leaderboard, Space, Standing
 
 HOSTILE = "</td><script>alert('1')</script><img src=x onerror=alert(1)>"
+
+needs_pymoo = pytest.mark.skipif(importlib.util.find_spec("pymoo") is None, reason="no pymoo, as on Python 3.9")
 
 
 class Seen(HTMLParser):
@@ -102,7 +105,7 @@ def traded(folder: Path) -> None:
     assert pareto.trade_off("nasbench201", ["score", "params"], out=folder, **USUAL).evaluations == 4
 
 
-@pytest.mark.parametrize("study", [compared, ranked, searched, traded])
+@pytest.mark.parametrize("study", [compared, ranked, searched, pytest.param(traded, marks=needs_pymoo)])
 def test_a_full_disk_loses_the_files_and_not_the_result(study: Callable[[Path], Any], tmp_path: Path) -> None:
     done = forks.done(forks.forked(lambda: study(tmp_path / "run")))
     assert done.returncode == 0, done.stderr

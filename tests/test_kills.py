@@ -5,6 +5,7 @@ GENNAS_KILLS sets how often each is killed; docs/reliability.md says what a long
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
 from pathlib import Path
@@ -23,6 +24,7 @@ USUAL: Dict[str, Any] = {"profile": TINY, "workers": 1}
 SMALL: Dict[str, Any] = {"population": 4, "tournament": 2, "control": False}
 #: What two runs of one study may differ in: times, and how much they found in the store.
 TIMES = ("seconds", "spent", "wall", "budget", "reused", "resumed", "front")
+needs_pymoo = pytest.mark.skipif(importlib.util.find_spec("pymoo") is None, reason="no pymoo, as on Python 3.9")
 
 
 def timeless(content: Any) -> Any:
@@ -70,7 +72,7 @@ def truth(tmp_path: Path) -> Path:
     return tmp_path / "truth.csv"
 
 
-@pytest.mark.parametrize("study", [rank, compare, board, evolution, trade_off, tasks])
+@pytest.mark.parametrize("study", [rank, compare, board, evolution, pytest.param(trade_off, marks=needs_pymoo), tasks])
 def test_a_killed_study_ends_as_the_uninterrupted_one(tmp_path: Path, truth: Path, study: Callable[..., Any]) -> None:
     draw, store = random.Random(study.__name__), tmp_path / "s.sqlite"
     kills, before = 0, kept(store)

@@ -68,6 +68,8 @@ def test_a_price_that_is_none_is_refused(price: str) -> None:
 
 
 def test_several_sizes_are_a_front_and_the_search_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("pymoo")
+
     def stop(price: float, done: int, total: int) -> None:
         if price == 8.0 and done == 10:
             raise KeyboardInterrupt

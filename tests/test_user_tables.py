@@ -29,7 +29,7 @@ GENOTYPES = [DARTS.format(arch) for arch in sampling.draw(DARTS, 6, 0)]
 
 
 def table(path, header, rows, end="\n"):
-    path.write_text(end.join([header, *(",".join(map(str, row)) for row in rows)]), encoding="utf-8", newline="")
+    path.write_bytes(end.join([header, *(",".join(map(str, row)) for row in rows)]).encode())
     return path
 
 
@@ -357,7 +357,7 @@ def test_any_bytes_are_a_table_or_one_line(tmp_path, content, name):
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_text_like_tables_are_rows_or_one_line(tmp_path, text):
     path = tmp_path / "t.csv"
-    path.write_text(HEADER.strip() + text, encoding="utf-8", newline="")
+    path.write_bytes((HEADER.strip() + text).encode())
     try:
         rows = user_tables.read_table(path)
     except InputError as error:

@@ -146,6 +146,7 @@ def _version(asked: Optional[bool]) -> None:
 
 
 @app.callback()
+@options.expanded
 def _options(
     version: Annotated[
         Optional[bool], typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -145,7 +146,12 @@ def test_rivals_are_found_by_entry_point_and_unknown_ones_are_named() -> None:
     from naslib_gennas import extensions
     from naslib_gennas.studies import comparison
 
-    assert "naslib" in extensions.entry_points(comparison.RIVALS)
+    found = extensions.entry_points(comparison.RIVALS)
+    if not found:  # they come with the installation
+        with pytest.raises(importlib.metadata.PackageNotFoundError):
+            importlib.metadata.distribution("naslib-gennas")
+        pytest.skip("naslib-gennas is not installed, merely on the import path")
+    assert "naslib" in found
     with pytest.raises(InputError, match="unknown rival 'nasli'; did you mean 'naslib'"):
         comparison.compare("nasbench201", ["params"], 2, truth=None, via="nasli")
 
