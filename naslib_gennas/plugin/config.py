@@ -29,6 +29,12 @@ GENNAS_KEYS = {
 #: Keys of ours that single runners read for themselves.
 OTHER_KEYS = ("gennas_task", "gennas_search_seconds", "gennas_finalists", "gennas_workers", "gennas_warm_start")
 KEYS = (*GENNAS_KEYS, *OTHER_KEYS)
+#: For some of these, the key of the config whose value decides whether anything reads them, and those that do.
+READERS = {
+    "gennas_search_seconds": ("predictor", ("gennas",)),
+    "gennas_finalists": ("optimizer", ("gennas_re",)),
+    "gennas_warm_start": ("optimizer", ()),  # which of them take one is checked with the number
+}
 
 
 def read(argv: Sequence[str], kind: str, defaults: Mapping[str, Any], choices: Mapping[str, Sequence[str]]) -> Any:
@@ -55,6 +61,7 @@ def read(argv: Sequence[str], kind: str, defaults: Mapping[str, Any], choices: M
     merged = override(_merge(defaults, content), args.opts or [])
     args.opts = []
     check_keys(merged)
+    check_readers(merged, kind)
     _check_types(merged, defaults)
     for key, known in choices.items():
         given = merged.get(key, [])
@@ -102,6 +109,22 @@ def check_keys(content: Mapping[str, Any]) -> None:
     for key in itertools.chain(content, *(section for section in content.values() if isinstance(section, dict))):
         if str(key).startswith("gennas") and key not in KEYS:
             raise InputError(f"config key '{key}' is none of naslib-gennas{suggest(str(key), KEYS)}")
+
+
+def check_readers(content: Mapping[str, Any], kind: str) -> None:
+    """Refuse a key of ours that nothing in the run would read, unless its value asks for nothing.
+
+    Raises:
+        InputError: there is one, at the top or under `search:`.
+    """
+    reads = {"nas": "optimizer", "bbo-bs": "optimizer", "predictor": "predictor"}.get(kind, "")
+    for key, (which, readers) in READERS.items():
+        asked = content.get(f"{which}s") or content.get(which)
+        named = asked if isinstance(asked, list) else [asked]
+        idle = which != reads or (readers and not set(named) & set(readers))
+        if idle and any(section.get(key) for section in (content, content.get("search") or {})):
+            who = f"'{which}: {readers[0]}'" if readers else f"a search with '{which}:'"
+            raise InputError(f"config key '{key}' has no effect here: only {who} reads it; leave it out, or write 0")
 
 
 def check_measures(config: Any, registry: Mapping[str, Any]) -> None:

@@ -90,7 +90,7 @@ def make(name: str, settings: Any) -> Any:
 def run(argv: Sequence[str]) -> Dict[str, Any]:
     """Run the search that a NASLib command line describes; gives the architecture found and what is known of it."""
     settings = config.read(argv, "nas", DEFAULTS, {"optimizer": OPTIMIZERS})
-    task = getattr(settings.search, "gennas_task", "gennas_plus")
+    task = config.value_of(settings, "gennas_task", "gennas_plus")
     if settings.optimizer == OURS and not (task in TASKS or str(task).endswith((".yaml", ".yml"))):
         from naslib_gennas.plugin.scoring import task_of
 

@@ -7,12 +7,14 @@ import hashlib
 import json
 import logging
 import math
+from types import SimpleNamespace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import torch
 
 from naslib_gennas.errors import InputError, check_whole
 from naslib_gennas.plugin import compat
+from naslib_gennas.plugin.config import KEYS
 from naslib_gennas.plugin.graph_space import NaslibSpace
 from naslib_gennas.plugin.notations import Spec
 from naslib_gennas.plugin.scoring import GraphScorer, Settings, task_of
@@ -58,22 +60,24 @@ class GenNASRegularizedEvolution(MetaOptimizer):
     def __init__(self, config: Any) -> None:
         super().__init__()
         search = config.search
+        sections = (config, search)  # what stands under `search:` goes before what stands at the top
+        ours = SimpleNamespace(**{key: getattr(one, key) for one in sections for key in KEYS if hasattr(one, key)})
         self.config = config
         self.dataset = getattr(config, "dataset", None)
         self.epochs = _whole(search, "epochs", 450, 1)
         self.population_size = _whole(search, "population_size", 50, 1)
         self.sample_size = _whole(search, "sample_size", 10, 1)
         self.seed = _whole(search, "seed", _whole(config, "seed", 0, 0), 0)
-        self.count = _whole(search, "gennas_finalists", -1, -1)
-        self.task = task_of(str(getattr(search, "gennas_task", "gennas_plus")))
+        self.count = _whole(ours, "gennas_finalists", -1, -1)
+        self.task = task_of(str(getattr(ours, "gennas_task", "gennas_plus")))
         self.scorer = GraphScorer(
             Settings(
-                profile=getattr(search, "gennas_profile", None) or None,
-                inputs=getattr(search, "gennas_inputs", "photos"),
+                profile=getattr(ours, "gennas_profile", None) or None,
+                inputs=getattr(ours, "gennas_inputs", "photos"),
                 seed=self.seed,
-                seeds=_whole(search, "gennas_seeds", 1, 1),
-                steps=_whole(search, "gennas_steps", 0, 0) or None,  # NASLib's configs have no None
-                network=getattr(search, "gennas_network", "native"),
+                seeds=_whole(ours, "gennas_seeds", 1, 1),
+                steps=_whole(ours, "gennas_steps", 0, 0) or None,  # NASLib's configs have no None
+                network=getattr(ours, "gennas_network", "native"),
             )
         )
         self.performance_metric = Metric.VAL_ACCURACY

@@ -121,6 +121,7 @@ def _reading(theirs: Callable[..., Any], tables: List[NaslibSpace], stack: conte
             elif value:
                 found.search.update(value)
         config.check_keys(found)
+        config.check_readers(found, config_type)
         usual = {"nas": nas.DEFAULTS, "bbo-bs": nas.DEFAULTS, "predictor": predictors.DEFAULTS}.get(config_type, {})
         # NASLib's runners make each of their optimizers and predictors, whichever is asked for.
         for key, value in usual.items():

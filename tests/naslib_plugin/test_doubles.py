@@ -290,6 +290,17 @@ def test_search_goes_on_from_its_checkpoint_as_if_never_interrupted(doubles: Non
     assert second.get_final_architecture().get_hash() == whole.get_final_architecture().get_hash()
 
 
+def test_keys_at_the_top_of_the_config_count_for_a_search_too(doubles: None) -> None:
+    search, top = _config(gennas_seeds=3), _config()
+    for key in ("gennas_profile", "gennas_steps"):
+        delattr(search.search, key)
+    search.gennas_profile, search.gennas_steps, search.gennas_seeds = "fast", 1, 2  # under `search:` goes first
+    search.gennas_task, search.gennas_finalists = "single", 2
+    found, usual = _search(search), _search(top)
+    assert found.scorer.settings.resolved() == usual.scorer.settings.resolved()
+    assert (found.scorer.settings.seeds, found.task, found.count) == (3, "single", 2)
+
+
 def test_the_best_race_at_full_depth_after_the_last_epoch(doubles: None) -> None:
     search = _search(_config(epochs=6, gennas_finalists=3))
     for epoch in range(6):

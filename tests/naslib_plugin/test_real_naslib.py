@@ -192,6 +192,22 @@ def test_mistakes_in_the_config_are_named(tmp_path: Path, content: Dict[str, Any
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("runner", "content", "word"),
+    [
+        (predictors, {"predictor": "gennas_plus", "gennas_search_seconds": 60}, "only 'predictor: gennas' reads it"),
+        (predictors, {"predictors": ["gennas", "xgb"], "gennas_finalists": 3}, "only 'optimizer: gennas_re' reads it"),
+        (zc, {"predictor": "synflow", "gennas_warm_start": 30}, "only a search with 'optimizer:' reads it"),
+        (nas, {"optimizer": "rs", "search": {"gennas_finalists": 3}}, "only 'optimizer: gennas_re' reads it"),
+    ],
+)
+def test_a_key_of_ours_that_nothing_would_read_is_refused(
+    tmp_path: Path, runner: Any, content: Dict[str, Any], word: str
+) -> None:
+    with pytest.raises(InputError, match=f"has no effect here: {word}"):
+        runner.run(["--config-file", _write(tmp_path, **content)])
+
+
 def test_unknown_optimizer_exits_with_2_and_lists_the_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert config.command(nas.run, ["--config-file", _write(tmp_path, optimizer="gennas")]) == 2
     assert "did you mean 'gennas_re'? Known: bananas, darts" in capsys.readouterr().err
