@@ -17,7 +17,7 @@ import forks
 import pytest
 from test_comparison import column, comparison_of
 
-from naslib_gennas.studies import leaderboard_report, pareto, report, search
+from naslib_gennas.studies import leaderboard_report, pareto, plots, report, search
 from naslib_gennas.studies.comparison import Column, Comparison
 from naslib_gennas.studies.leaderboard import DataSet, Leaderboard, Space, Standing
 
@@ -110,3 +110,15 @@ def test_a_full_disk_loses_the_files_and_not_the_result(study: Callable[[Path], 
     done = forks.done(forks.forked(lambda: study(tmp_path / "run")))
     assert done.returncode == 0, done.stderr
     assert f"the results in '{tmp_path / 'run'}' are not complete" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_numbers_at_logarithmic_axes_are_numbers(tmp_path):
+    figure, axes = plots.figure(columns=2)
+    for axis, base in zip(axes[0], (2, 10)):
+        axis.plot([4, 64], [0.003, 20])
+        plots.logarithmic(axis, "x", base)
+        plots.logarithmic(axis, "y")
+    plots.save(figure, tmp_path / "costs.svg")
+    at = [[text.get_text() for text in axis.get_xticklabels() + axis.get_yticklabels()] for axis in axes[0]]
+    assert {"4", "64", "0.01", "10"} <= set(at[0]) and {"5", "50", "0.01", "10"} <= set(at[1])
+    assert not any("$" in text for text in [*at[0], *at[1]])

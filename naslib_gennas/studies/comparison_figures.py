@@ -56,11 +56,9 @@ def cost(comparison: Comparison) -> Optional[Figure]:
     ]
     if not shown:
         return None
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     made, axes = plots.figure(5.0, 4.0)
     axis = axes[0, 0]
-    axis.set_xscale("log")
+    plots.logarithmic(axis, "x")
     for column, rho in shown:
         colour = _colour(comparison, column)
         axis.plot([column.seconds] * 2, [rho.low, rho.high], color=colour, linewidth=1, alpha=0.5)
@@ -69,9 +67,6 @@ def cost(comparison: Comparison) -> Optional[Figure]:
     front = sorted((column.seconds, rho.value) for column, rho in shown if column.name in comparison.front)
     axis.step(*zip(*front), where="post", color=FRONT, linewidth=1, linestyle="--")
     axis.margins(x=0.18)
-    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.tick_params(labelsize=8)
     axis.set_xlabel("core-seconds per architecture", fontsize=9)
     axis.set_ylabel("Spearman rho, 95% interval", fontsize=9)

@@ -64,11 +64,9 @@ def cost(board: Leaderboard) -> Optional[Figure]:
     shown = [(one, ranks[one.proxy]) for one in board.standings if one.seconds > 0 and one.spaces]
     if not shown:
         return None
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     made, axes = plots.figure(5.5, 4.0)
     axis = axes[0, 0]
-    axis.set_xscale("log")
+    plots.logarithmic(axis, "x")
     axis.invert_yaxis()
     best, named = math.inf, []
     for one, rank in sorted(shown, key=lambda pair: pair[0].seconds):
@@ -82,9 +80,6 @@ def cost(board: Leaderboard) -> Optional[Figure]:
         )
         named.append((one.proxy, (one.seconds, rank.value), colour))
     axis.margins(x=0.3)
-    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
-    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("core-seconds per architecture, mean over the search spaces", fontsize=9)
     axis.set_ylabel("mean rank, 95% interval", fontsize=9)
     axis.tick_params(labelsize=8)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from scipy.stats import rankdata
@@ -35,8 +35,18 @@ def literal(made: Figure) -> None:
     from matplotlib.text import Text
 
     for text in made.findobj(Text):
-        if not text.get_text().startswith(r"$\mathdefault"):  # a power of ten at a logarithmic axis
-            text.set_parse_math(False)
+        text.set_parse_math(False)
+
+
+def logarithmic(axes: Any, which: str, base: int = 10) -> None:
+    """Make the "x" or the "y" axis logarithmic, its numbers written out: powers are formulas, which are not drawn."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    getattr(axes, f"set_{which}scale")("log", base=base)
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_locator(LogLocator(base, (1.0, 2.0, 5.0) if base == 10 else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 #: Formats that a paper takes, beside the PNG of a run folder.

@@ -199,8 +199,8 @@ def costs(made: Reproduction) -> Figure:
             colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
             style = ("-", "--")[place // len(COLOURS) % 2]
             axis.plot(x, y, marker=marker, color=colour, linestyle=style, linewidth=1, label=name)
-        axis.set_xscale("log", base=2)
-        axis.set_yscale("log")
+        plots.logarithmic(axis, "x", base=2)
+        plots.logarithmic(axis, "y")
         axis.set_xlabel("batch size")
         axis.set_ylabel(measure)
         axis.grid(alpha=0.3)
