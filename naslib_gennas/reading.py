@@ -45,6 +45,14 @@ def opened(path: Union[str, Path], what: str) -> Path:
     return found
 
 
+def is_folder(path: Union[str, Path]) -> bool:
+    """Whether there is a folder of this name; a name that none can have is none."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
+
+
 def content(path: Union[str, Path], what: str) -> bytes:
     """The bytes of a file.
 

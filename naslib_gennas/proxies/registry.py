@@ -172,7 +172,7 @@ def load_file(path: Union[str, Path]) -> List[str]:
     place = Path(path).resolve()
     before = dict(_FACTORIES)
     try:
-        module = user_code.load(path, "proxy file")
+        module = user_code.load(path, "proxy")
     except BaseException:
         _FACTORIES.clear()
         _FACTORIES.update(before)

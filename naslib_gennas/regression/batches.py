@@ -207,7 +207,7 @@ Stamp = Tuple[Tuple[str, int, int], ...]
 def _stamp(name: str, images: int) -> Stamp:
     """Name, time and size of the files behind a name: what is kept in memory is not that of a file that changed."""
     form, _, folder = name.partition(":")
-    if form == "cifar" and Path(folder).is_dir():
+    if form == "cifar" and reading.is_folder(folder):
         found = cifar_file(Path(folder))
         paths = [found] if found is not None else _image_files(Path(folder), images)
     else:
@@ -267,8 +267,10 @@ def _photo_statistics() -> np.ndarray:
 
 
 def _folder(folder: Path, images: int, resolution: int) -> torch.Tensor:
-    if not folder.is_dir():
-        raise InputError(f"input batch 'cifar:{folder}': no such folder; it takes CIFAR's python batches or images")
+    if not reading.is_folder(folder):
+        raise InputError(
+            f"input batch 'cifar:{str(folder)[:200]}': no such folder; it takes CIFAR's python batches or images"
+        )
     file = cifar_file(folder)
     if file is not None:
         pixels = pickles.load(file, encoding="latin1")

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 
+from naslib_gennas import reading
 from naslib_gennas import spaces as _spaces
 from naslib_gennas._version import __version__
 from naslib_gennas.errors import InputError
@@ -277,8 +278,10 @@ def sizes(n: Union[int, str]) -> Callable[[str], int]:
     parts: List[Tuple[str, int]] = [("*", USUAL_N)]
     for part in str(n).split(","):
         name, _, number = part.strip().rpartition("=")
-        if not number.isascii() or not number.isdigit() or not 0 < int(number[:9]) == int(number):
-            raise InputError(f"n is '{n}'; it takes a number from 1 up, or as in 60,darts=40,nds-*=40")
+        if not reading.whole(number, 1, 10**9):
+            raise InputError(
+                f"n is '{' '.join(str(n)[:60].split())}'; it takes a number from 1 up, or as in 60,darts=40,nds-*=40"
+            )
         parts.append((name or "*", int(number)))
     return lambda space: next(count for name, count in reversed(parts) if fnmatch.fnmatchcase(space, name))
 
