@@ -5,6 +5,7 @@ GENNAS_KILLS sets how often each is killed; docs/reliability.md says what a long
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import os
 import random
@@ -17,6 +18,7 @@ from kills import kept, kill
 
 from naslib_gennas import spaces
 from naslib_gennas.studies import comparison, leaderboard, pareto, ranking, search, task_search
+from naslib_gennas.studies.reproduce import reproduce
 
 KILLS = int(os.environ.get("GENNAS_KILLS", 2))
 TINY = {"cells": 1, "channels": 4, "images": 4, "resolution": 8, "target_size": 4, "steps": 4}
@@ -63,6 +65,17 @@ def tasks(store: Path, truth: Path) -> Any:
     return task_search.search("nasbench201", labels, evaluations=6, store=store, **SMALL, **USUAL)
 
 
+def table_5(store: Path, truth: Path) -> Any:
+    space, rng = spaces.get("nasbench101"), np.random.default_rng(0)
+    table = truth.with_name("nasbench101.csv")
+    with open(table, "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["arch", "cifar10_test_acc"])
+        archs = {space.key(arch): arch for arch in (space.sample(rng) for _ in range(12))}
+        rows.writerows([space.format(arch), 90 + place / 10] for place, arch in enumerate(archs.values()))
+    return reproduce("table5", truths=[f"nasbench101={table}"], n="3", store=store, **USUAL)
+
+
 @pytest.fixture
 def truth(tmp_path: Path) -> Path:
     space, rng = spaces.get("nasbench201"), np.random.default_rng(0)
@@ -72,7 +85,9 @@ def truth(tmp_path: Path) -> Path:
     return tmp_path / "truth.csv"
 
 
-@pytest.mark.parametrize("study", [rank, compare, board, evolution, pytest.param(trade_off, marks=needs_pymoo), tasks])
+@pytest.mark.parametrize(
+    "study", [rank, compare, board, evolution, pytest.param(trade_off, marks=needs_pymoo), tasks, table_5]
+)
 def test_a_killed_study_ends_as_the_uninterrupted_one(tmp_path: Path, truth: Path, study: Callable[..., Any]) -> None:
     draw, store = random.Random(study.__name__), tmp_path / "s.sqlite"
     kills, before = 0, kept(store)
