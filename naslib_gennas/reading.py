@@ -53,6 +53,14 @@ def is_folder(path: Union[str, Path]) -> bool:
         return False
 
 
+def is_file(path: Union[str, Path]) -> bool:
+    """Whether there is a file of this name; a name that none can have is none."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def content(path: Union[str, Path], what: str) -> bytes:
     """The bytes of a file.
 

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List
 
 from torch import nn
 
+from naslib_gennas import reading
 from naslib_gennas.errors import InputError, said_by
 from naslib_gennas.networks import torchvision_builds
 
@@ -120,7 +121,7 @@ def _torchvision(name: str) -> nn.Module:
 def _hf(config: str) -> nn.Module:
     """Of a config class (``ViTConfig``), a model type (``vit``) or a folder or file with a config.json."""
     transformers = _package("transformers", "transformers")
-    if Path(config).exists():
+    if reading.is_file(config) or reading.is_folder(config):
         made_of = transformers.AutoConfig.from_pretrained(config, local_files_only=True)
     elif config.endswith("Config") and hasattr(transformers, config):
         made_of = getattr(transformers, config)()

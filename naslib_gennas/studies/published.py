@@ -12,7 +12,7 @@ from typing import Any, Iterator, Optional, Tuple, Union
 import torch
 from torch import nn
 
-from naslib_gennas import spaces
+from naslib_gennas import reading, spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks import cost as costs
 from naslib_gennas.networks.classifier import Classifier
@@ -130,10 +130,7 @@ def given(
 
 
 def _folder(arch: Any) -> Optional[Path]:
-    try:
-        return Path(arch) if isinstance(arch, (str, Path)) and Path(arch).is_dir() else None
-    except (OSError, ValueError):  # a notation that is no path: too long, with zeros
-        return None
+    return Path(arch) if isinstance(arch, (str, Path)) and reading.is_folder(arch) else None
 
 
 def _best(folder: Path, space: str) -> Any:

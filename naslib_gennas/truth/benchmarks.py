@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from naslib_gennas import spaces
+from naslib_gennas import reading, spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.spaces.space import SearchSpace
 from naslib_gennas.truth import nds, table, user_tables
@@ -154,8 +154,8 @@ def performance(columns: Sequence[str]) -> List[str]:
 def _given(space: SearchSpace[Any], spec: str, before: Optional[Benchmark]) -> Benchmark:
     """What a name or file with or without a column gives; beside what was named `before`, another data set."""
     name, column = split(spec, installed(space))
-    path = Path(name) if Path(name).is_file() else installed_folder() / space.name / name
-    if column or not path.is_file() or not path.name.endswith((*_ENDINGS, ".gz")):
+    path = Path(name) if reading.is_file(name) else installed_folder() / space.name / name
+    if column or not reading.is_file(path) or not path.name.endswith((*_ENDINGS, ".gz")):
         truth = load(spec, space)
         truths = {**(before.truths if before else {}), truth.column: truth}
         return Benchmark(space, truths, _shared(list(truths.values())), path.name)
