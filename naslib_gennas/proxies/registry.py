@@ -129,10 +129,12 @@ def get(name: Union[str, Proxy], profile: Union[str, Mapping[str, Any], Profile,
     """The proxy of a name at a profile (None: its own default).
 
     Raises:
-        InputError: no proxy has that name; the nearest one is suggested.
+        InputError: it is no name, or no proxy has it; the nearest one is suggested.
     """
     if isinstance(name, Proxy):
         return name
+    if not isinstance(name, str):
+        raise InputError(f"proxy is {name!r}; it takes a proxy's name, such as '{USUAL}'")
     _load()
     name = named(name)
     asked = None if profile is None else profiles.get(profile)

@@ -223,8 +223,6 @@ def _settings(
     place = check_device(device)
     # `fast` is made for the shrunken networks of search spaces: in a deep network running averages lag too far behind.
     usual = "paper" if isinstance(proxy, str) and proxy.startswith("gennas-") else None
-    if not isinstance(proxy, (str, Proxy)):
-        raise InputError(f"proxy is {proxy!r}; it takes a proxy's name, such as '{proxies.USUAL}'")
     chosen = proxies.get(proxy, usual if profile is None else profile)
     if "cnn" not in chosen.kinds:
         raise InputError(f"proxy '{chosen.name}' does not score networks that take images")

@@ -37,8 +37,6 @@ def proxy_for(space: SearchSpace[Any], proxy: Union[str, Proxy, None] = None, pr
     """
     if isinstance(proxy, Proxy) and profile is not None:
         raise InputError(f"proxy '{proxy.name}' has a profile of its own; give its name to score at another")
-    if not isinstance(proxy, (str, Proxy, type(None))):
-        raise InputError(f"proxy is {proxy!r}; it takes a proxy's name, such as '{proxies.USUAL}'")
     return proxies.get(proxy if proxy is not None else proxies.USUAL, profile)
 
 
