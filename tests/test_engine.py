@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -413,6 +415,51 @@ def test_a_scheduler_that_does_not_answer_is_said_in_a_line(monkeypatch):
     for address in ("tcp://127.0.0.1:9", "nonsense"):
         with pytest.raises(InputError, match=f"scheduler '{address}' does not answer"), cluster.executor(address):
             pass
+
+
+@pytest.mark.parametrize(
+    "answer, said",
+    [
+        (b"", "is none: another program answers there"),  # closes the connection
+        (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "is none: another program answers there"),
+        (None, "does not answer: what listens there says nothing for 1 s"),
+    ],
+)
+def test_what_answers_and_is_no_scheduler_is_said_once(answer, said):
+    pytest.importorskip("distributed", reason="dask.distributed is not installed (the extra cluster)")
+    code = (
+        "import gc, sys\n"
+        "from naslib_gennas.scoring import cluster\n"
+        "cluster._ANSWER = 1\n"
+        "try:\n    with cluster.executor(sys.argv[1]): pass\n"
+        "except Exception as error: print(type(error).__name__, error)\n"
+        "gc.collect()\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            held = []
+            with contextlib.suppress(OSError):  # until the test closes the server
+                while True:
+                    held.append(server.accept()[0])
+                    if answer is not None:
+                        held[-1].sendall(answer)
+                        held[-1].close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        done = subprocess.run([sys.executable, "-c", code, address], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith(f"InputError scheduler '{address}' {said}"), done
+    assert done.stdout.count("\n") == 1 and done.stderr == ""
+
+
+def test_a_worker_is_no_scheduler():
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed (the extra cluster)")
+    with distributed.LocalCluster(n_workers=1, processes=False, protocol="tcp", dashboard_address=None) as local:
+        (worker,) = local.scheduler.workers
+        with pytest.raises(InputError, match=r"is none: another program answers there \(Worker\)"):
+            with cluster.executor(worker):
+                pass
 
 
 def test_no_workers_are_left_behind(proxy):

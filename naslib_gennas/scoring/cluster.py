@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 import socket
 import urllib.parse
 import warnings
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Iterator, Optional
 
 from naslib_gennas.errors import InputError, in_a_line
@@ -18,11 +19,29 @@ _ANSWER = 5
 _SCHEMES = ("tcp", "tls", "ws", "wss", "ucx")
 
 
+def _refused(address: str, why: str) -> InputError:
+    return InputError(f"scheduler '{address}' {why}; it takes the address of a Dask scheduler, such as tcp://host:8786")
+
+
+async def _kind(address: str) -> str:
+    """What a Dask server says that it is, such as "Scheduler"."""
+    from distributed import Security
+    from distributed.comm import connect
+    from distributed.core import send_recv
+
+    server = await connect(address, timeout=_ANSWER, **Security().get_connection_args("client"))
+    try:
+        answer = await send_recv(server, op="identity", reply=True)
+    finally:
+        server.abort()
+    return str(answer["type"]) if isinstance(answer, dict) and "type" in answer else "no Dask server"
+
+
 def _check_address(address: str) -> None:
-    """See that something listens at a scheduler's address, before Dask waits for it.
+    """See that a scheduler answers, before a client is made: a client waits long, and leaves threads where it fails.
 
     Raises:
-        InputError: the address is none, or nobody answers there.
+        InputError: the address is none, nobody answers there, or somebody who is no scheduler.
     """
     parts = urllib.parse.urlsplit(address)
     try:
@@ -30,15 +49,21 @@ def _check_address(address: str) -> None:
     except ValueError:  # a port that is no number
         place = (None, None)
     if parts.scheme not in _SCHEMES or None in place:
-        raise InputError(
-            f"scheduler '{address}' does not answer: it is no address; it takes one such as tcp://host:8786"
-        )
+        raise _refused(address, "does not answer: it is no address")
     try:
         socket.create_connection((str(place[0]), int(place[1] or 0)), timeout=_ANSWER).close()
     except OSError as error:
-        raise InputError(
-            f"scheduler '{address}' does not answer: {in_a_line(error)}; it takes an address such as tcp://host:8786"
-        ) from None
+        raise _refused(address, f"does not answer: {in_a_line(error)}") from None
+    # A thread of its own, since the caller may be in an event loop (a notebook).
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            kind = thread.submit(lambda: asyncio.run(asyncio.wait_for(_kind(address), _ANSWER))).result()
+        except (TimeoutError, asyncio.TimeoutError):
+            raise _refused(address, f"does not answer: what listens there says nothing for {_ANSWER} s") from None
+        except Exception as error:  # what listens there may be anything
+            raise _refused(address, f"is none: another program answers there ({in_a_line(error)})") from None
+    if kind != "Scheduler":
+        raise _refused(address, f"is none: another program answers there ({kind})")
 
 
 @contextlib.contextmanager
@@ -79,10 +104,8 @@ def executor(address: str, workers: Optional[int] = None) -> Iterator[Executor]:
             _check_address(address)
         try:
             client = stack.enter_context(Client(target, timeout=_ANSWER, set_as_default=False))
-        except Exception as error:  # what listens there may be anything
-            raise InputError(
-                f"scheduler '{address}' does not answer: {in_a_line(error)}; it takes an address such as tcp://host:8786"
-            ) from None
+        except Exception as error:  # a scheduler of another version, say
+            raise _refused(address, f"does not answer: {in_a_line(error)}") from None
         try:
             client.wait_for_workers(1, timeout=_ANSWER)
         except TimeoutError:
