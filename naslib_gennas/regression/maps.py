@@ -30,7 +30,8 @@ from naslib_gennas.regression.tasks import Noise, ProxyTask
 
 LossFunction = Callable[[], torch.Tensor]
 
-# Pixels of a batch (images * height * width) up to which PyTorch's own convolutions beat oneDNN's on a CPU.
+# Pixels of a batch (images * height * width) up to which PyTorch's own convolutions beat oneDNN's on a CPU; grouped
+# ones never do.
 SMALL_BATCH = 1024
 
 
@@ -153,7 +154,8 @@ def regress(
         # Each step and each record of a training from the start has drawn once by then.
         for _ in range(done + sum(_is_recorded(step, steps, profile) for step in range(1, done + 1))):
             next(noisy)
-    with _without_onednn(_shown(batch)):
+    grouped = any(getattr(module, "groups", 1) != 1 for module in network.modules())
+    with _without_onednn(_shown(batch), grouped):
         return train([network, heads], loss, task, profile, steps, before, kept, network.reachable)
 
 
@@ -310,8 +312,9 @@ _switched = [True]
 
 
 @contextmanager
-def _without_onednn(batch: torch.Tensor) -> Iterator[None]:
-    """Leave oneDNN aside for small batches on a CPU: PyTorch's own convolutions are quicker (docs/notebook/speed.md).
+def _without_onednn(batch: torch.Tensor, grouped: bool) -> Iterator[None]:
+    """Leave oneDNN aside for small batches on a CPU: PyTorch's own convolutions are quicker (docs/notebook/speed.md),
+    unless they are grouped (depthwise): 15 times slower.
 
     The switch is the whole process's: a thread with a batch of the other kind waits, so that no score depends on what
     other threads do.
@@ -319,7 +322,8 @@ def _without_onednn(batch: torch.Tensor) -> Iterator[None]:
     if batch.device.type != "cpu" or not torch.backends.mkldnn.is_available():
         yield
         return
-    small = batch.numel() // max(1, batch.shape[1] if batch.dim() > 1 else 1) <= SMALL_BATCH
+    pixels = batch.numel() // max(1, batch.shape[1] if batch.dim() > 1 else 1)
+    small = pixels <= SMALL_BATCH and not grouped
     mine, others = ("small", "large") if small else ("large", "small")
     with _switch:
         _switch.wait_for(lambda: not _users[others])
