@@ -19,7 +19,9 @@ from kills import kept, kill
 from naslib_gennas import proxies, spaces
 from naslib_gennas.cli.app import app
 from naslib_gennas.errors import InputError
-from naslib_gennas.studies import ranking, reproduction_report, reproduction_searches
+from naslib_gennas.proxies import gennas
+from naslib_gennas.regression.profiles import Profile
+from naslib_gennas.studies import ranking, reproduction_report, reproduction_searches, search, task_search
 from naslib_gennas.studies.reproduce import reproduce
 from naslib_gennas.studies.reproduction import ENTRIES
 from naslib_gennas.studies.reproduction_rows import PAPER
@@ -172,12 +174,45 @@ def test_table_4_is_networks_of_imagenets_size_with_pictures(monkeypatch, tmp_pa
     assert 80 <= found.figures["multiply-additions (M)"].value <= 100 and found.figures["params (M)"].value > 0.1
     folder = reproduction_report.write(made, tmp_path / "out")
     assert (folder / "combo.svg").read_text().startswith("<svg") and found.arch in made.to_json()["rows"][0]["arch"]
-    assert "--scale small --seed 0" in reproduction_report.command(made)  # it takes no --n
+    assert "--scale small --n 8 --seed 0" in reproduction_report.command(made)
     words = shlex.split(found.export)
     shown = html.unescape((folder / "report.html").read_text(encoding="utf-8"))
     assert words[:4] == ["gennas", "export", "darts", found.arch] and found.export in shown
     done = CliRunner().invoke(app, [*words[1:-1], str(tmp_path / "combo.py")])
     assert done.exit_code == 0 and "parameters" in done.output
+
+
+def test_the_task_of_search_d14_is_searched_on_labelled_cells(monkeypatch, tmp_path) -> None:
+    """It finds what task search and search find one after the other."""
+    monkeypatch.setitem(reproduction_searches.EVALUATIONS, "small", 8)
+    monkeypatch.setitem(reproduction_searches._AGEING, "small", {"population": 4, "tournament": 2})
+    monkeypatch.setattr(reproduction_searches, "_QUICK", {"steps": 3})
+    monkeypatch.setattr(reproduction_searches, "_sized", lambda row, arch: {})
+    only(monkeypatch, "table4", lambda row: row.few_shot)
+    blank = reproduce("table4", profile=TINY, workers=1).measured[0]
+    assert "gennas truth add darts FILE" in blank.problem and not blank.arch
+
+    space, rng = spaces.get("darts"), np.random.default_rng(0)
+    archs = [space.format(space.sample(rng)) for _ in range(6)]
+    values = dict(zip(archs, (90.0, 91.0, 92.0, 93.0, 94.0, 95.0)))
+    (tmp_path / "tables").mkdir()
+    with open(tmp_path / "tables" / "cells.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("genotype", "cifar10_valid_acc"), *values.items()])
+    told = []
+    made = reproduce(
+        "table4",
+        folders=[tmp_path / "tables"],
+        profile=TINY,
+        workers=1,
+        store=tmp_path / "s.sqlite",
+        progress=lambda *step: told.append(step),
+    )
+    assert told[-1][1:] == (16, 16) and [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    profile = Profile(name="TINY", **TINY)
+    common = {"evaluations": 8, "control": False, "population": 4, "tournament": 2, "workers": 1}
+    found = task_search.search("darts", values, profile=profile.replace(steps=3), **common)
+    best = search.search("darts", proxy=gennas.from_task(found.candidate, profile), finalists=0, **common)
+    assert made.measured[0].arch == best.course.best.arch
 
 
 def test_a_search_is_scored_once_without_random_search_beside_it(monkeypatch, tmp_path) -> None:

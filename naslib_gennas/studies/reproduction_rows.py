@@ -31,6 +31,7 @@ class Row:
         absent: why this package cannot measure it.
         full: at the full scale only.
         steps: also the correlation after fewer steps of the same training.
+        few_shot: the task is searched first, on a few labelled architectures; `proxy` is what that search begins with.
     """
 
     line: str
@@ -44,6 +45,7 @@ class Row:
     absent: str = ""
     full: bool = False
     steps: bool = False
+    few_shot: bool = False
 
 
 # ------------------------------------------------------------------------------------------ search spaces and methods
@@ -236,11 +238,13 @@ TABLE4 = tuple(
         "darts",
         proxy,
         published={
-            "params (M)": _IMAGENET_SEARCH[key]["params_M"],
-            "multiply-additions (M)": _IMAGENET_SEARCH[key]["flops_M"],
+            measure: _IMAGENET_SEARCH[name][key]
+            for measure, key in (("params (M)", "params_M"), ("multiply-additions (M)", "flops_M"))
+            if name in _IMAGENET_SEARCH
         },
+        few_shot=name == "search-D14",
     )
-    for name, proxy, key in (("combo", "gennas-combo", "combo"), ("search-D", "gennas-search-D", "search-D14"))
+    for name, proxy in (("combo", "gennas-combo"), ("search-D", "gennas-search-D"), ("search-D14", "gennas-combo"))
 )
 
 _SECONDS = PAPER["gtx1080ti_seconds_per_iteration_batch16"]

@@ -10,7 +10,10 @@ import torch
 
 from naslib_gennas import proxies, spaces
 from naslib_gennas.errors import EngineError, InputError
+from naslib_gennas.proxies import gennas
 from naslib_gennas.regression import profiles
+from naslib_gennas.scoring.scorer import Scorer
+from naslib_gennas.spaces.space import SearchSpace
 from naslib_gennas.studies import constraints, drawing, published, search, task_search
 from naslib_gennas.studies.course import Course
 from naslib_gennas.studies.reproduction import Row
@@ -25,6 +28,8 @@ _AGEING: Mapping[str, Mapping[str, Any]] = {"small": {"population": 12, "tournam
 #: The networks of table 4: 14 cells, as wide as these bounds allow at 224 pixels.
 CELLS, RESOLUTION = 14, 224
 BOUNDS = ("flops>=500M", "flops<=600M")
+# What a task of search-D14 is tried on at the small scale.
+_QUICK = {"images": 4, "steps": 20}
 
 
 def searches(run: Run) -> Iterator[Measured]:
@@ -52,12 +57,15 @@ def _job(row: Row) -> Tuple[str, str, int]:
     return row.space, row.proxy, row.seed
 
 
-def _course(run: Run, row: Row, truth: Optional[Truth], before: int, total: int) -> Course:
-    """A search by a row's proxy; its journal is in the store, so that it goes on where it was stopped.
+def _course(
+    run: Run, row: Row, truth: Optional[Truth], before: int, total: int, scorer: Optional[Scorer] = None
+) -> Course:
+    """A search by a scorer, that of the row as a rule.
 
-    Children are made as the paper makes them. Where the table has a part of the space, that part is searched.
+    Its journal is in the store, so that it goes on where it was stopped. Children are made as the paper makes them.
+    Where the table has a part of the space, that part is searched.
     """
-    scorer = run.scorer(row)
+    scorer = scorer or run.scorer(row)
     children = "paper" if scorer.space.paper_children else None
     among = TRUTH if truth is not None and truth.texts and not truth.complete else None
     label, limit = f"{row.column}, {row.line}, seed {scorer.seed}", EVALUATIONS[run.scale]
@@ -106,10 +114,23 @@ def _judged(row: Row, course: Course, truth: Truth) -> Measured:
 
 def designs(run: Run) -> Iterator[Measured]:
     """Searches of cells, each then made into a network of ImageNet's size: parameters, multiply-additions, picture."""
-    total = len(run.rows) * EVALUATIONS[run.scale]
+    steps = [1 + row.few_shot for row in run.rows]
+    total = sum(steps) * EVALUATIONS[run.scale]
     run.progress("", 0, total)
     for index, row in enumerate(run.rows):
-        course = _course(run, row, None, index * EVALUATIONS[run.scale], total)
+        before = sum(steps[:index]) * EVALUATIONS[run.scale]
+        scorer, truth = run.scorer(row), run.truth(row)
+        if row.few_shot:
+            if isinstance(truth, str):
+                yield Measured(row, problem=truth)
+                continue
+            try:
+                scorer = _few_shot(run, scorer, truth, before, total)
+            except (InputError, EngineError) as error:
+                yield Measured(row, problem=str(error))
+                continue
+            before += EVALUATIONS[run.scale]
+        course = _course(run, row, None, before, total, scorer)
         best = course.best
         if best is None or not math.isfinite(best.score):
             yield Measured(row, problem="no architecture has a score")
@@ -119,6 +140,28 @@ def designs(run: Run) -> Iterator[Measured]:
             yield replace(made, **_sized(row, best.arch))
         except InputError as error:
             yield replace(made, problem=str(error))
+
+
+def _few_shot(run: Run, scorer: Scorer, truth: Truth, before: int, total: int) -> Scorer:
+    """The scorer with the best task of a search on a few labelled architectures, at the scorer's own profile.
+
+    At the small scale the search scores on a small batch: a task is tried on all labelled architectures.
+    """
+    profile = scorer.proxy.profile
+    cheap = profile if run.scale == "full" else profile.replace(name=f"{profile.name}, quick", **_QUICK)
+
+    def advance(method: str, trial: Any, best: Any, count: int) -> None:
+        run.progress("tasks of search-D14", before + count, total)
+
+    found = task_search.search(
+        scorer.at(proxy=proxies.get("gennas-combo", cheap)),
+        _labelled(run, scorer.space, truth),
+        evaluations=EVALUATIONS[run.scale],
+        control=False,
+        progress=advance,
+        **_AGEING[run.scale],
+    )
+    return scorer if found.candidate is None else scorer.at(proxy=gennas.from_task(found.candidate, profile))
 
 
 def _sized(row: Row, arch: str) -> Dict[str, Any]:
@@ -157,11 +200,7 @@ def task_searches(run: Run) -> Iterator[Measured]:
 
 def _task_search(run: Run, rows: List[Row], truth: Truth, before: int, total: int) -> Iterator[Measured]:
     space, seed = spaces.get(rows[0].space), run.place.seed + rows[0].seed
-    labelled: Dict[str, float] = {}
-    for arch in sample(run, space.name):
-        value = truth.of(space, arch)
-        if value is not None:
-            labelled[space.format(arch)] = truth.better(value)
+    labelled = _labelled(run, space, truth)
     profile = profiles.get(run.profile or ("paper" if run.scale == "full" else "fast"))
     scorer = run.place.at(space=space, proxy=proxies.get("gennas-combo", profile), inputs=run.inputs, seed=seed)
     limit = EVALUATIONS[run.scale]
@@ -183,6 +222,12 @@ def _task_search(run: Run, rows: List[Row], truth: Truth, before: int, total: in
         curve = tuple((float(number), rho) for number, rho in enumerate(bests, start=1))
         figures = {"rho on the labels": _exactly(bests[-1])}
         yield Measured(row, figures, n=len(labelled), truth=truth.name, curve=curve)
+
+
+def _labelled(run: Run, space: SearchSpace[Any], truth: Truth) -> Dict[str, float]:
+    """The sample of a space with its true values, higher is better."""
+    values = {space.format(arch): truth.of(space, arch) for arch in sample(run, space.name)}
+    return {arch: truth.better(value) for arch, value in values.items() if value is not None}
 
 
 def _exactly(value: Union[int, float]) -> Estimate:
