@@ -462,6 +462,24 @@ def test_a_worker_is_no_scheduler():
                 pass
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is given back on Linux only")
+def test_memory_of_a_large_network_is_given_back_before_the_next_score():
+    code = (
+        "import resource\n"
+        "from naslib_gennas import scoring\n"
+        "from naslib_gennas.scoring import memory\n"
+        "memory.MOST = 1 << 28\n"
+        "before = memory.resident()\n"
+        "scoring.score('transnas-macro', '64-13223-basic', 'jacob_cov')\n"
+        "most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10\n"
+        "print(memory.resident() - before, most - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    held, most = map(int, done.stdout.split())
+    assert held < most / 4  # without, more than a half: 0.8 of 1.5 GB
+
+
 def test_no_workers_are_left_behind(proxy):
     before = set(threading.enumerate())
     records = scoring.score_many(SPACE, architectures(6), proxy, workers=2)

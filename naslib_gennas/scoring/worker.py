@@ -14,6 +14,7 @@ import torch
 from naslib_gennas.errors import InputError, in_a_line
 from naslib_gennas.proxies.measure import conditions, measure_architecture
 from naslib_gennas.proxies.proxy import Score
+from naslib_gennas.scoring import memory
 
 #: The status of a score that a proxy refused to give, in what `work` gives.
 REFUSED = "refused"
@@ -38,6 +39,7 @@ def work(payload: bytes, arch: bytes) -> Tuple[float, str, str, float, str]:
         except Exception as error:  # a proxy may raise anything; the others go on
             score, details = Score(-math.inf, "failed", in_a_line(error)), "{}"
         seconds = clock() - started
+        memory.give_back()
     value = float(score.value)
     if score.status != "ok" or not math.isfinite(value):
         status = score.status if score.status != "ok" else "diverged"
