@@ -174,7 +174,7 @@ def test_table_4_is_networks_of_imagenets_size_with_pictures(monkeypatch, tmp_pa
     assert 80 <= found.figures["multiply-additions (M)"].value <= 100 and found.figures["params (M)"].value > 0.1
     folder = reproduction_report.write(made, tmp_path / "out")
     assert (folder / "combo.svg").read_text().startswith("<svg") and found.arch in made.to_json()["rows"][0]["arch"]
-    assert "--scale small --n 8 --seed 0" in reproduction_report.command(made)
+    assert "--scale small --n 6 --seed 0" in reproduction_report.command(made)
     words = shlex.split(found.export)
     shown = html.unescape((folder / "report.html").read_text(encoding="utf-8"))
     assert words[:4] == ["gennas", "export", "darts", found.arch] and found.export in shown
