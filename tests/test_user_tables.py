@@ -233,7 +233,8 @@ def test_rows_that_are_left_out_are_said(tmp_path):
     "name",
     "loss test_error wer WER% cer per PER per_test mse rmse RMSELoss mae nll NLLLoss fid FID-50k perplexity latency "
     "latency_ms valLoss testError top1_err top1-err regret rank bpc bits_per_char val/loss crossEntropy inference_time "
-    "seconds_per_image test.MSE runTime negative_log_likelihood neg_log_likelihood 1-acc one_minus_accuracy".split(),
+    "seconds_per_image test.MSE runTime negative_log_likelihood neg_log_likelihood 1-acc one_minus_accuracy "
+    "valloss testErr logloss valppl accuracy_drop acc-drop-test drop_in_accuracy -acc false_positive_rate acc_std".split(),
 )
 def test_errors_by_any_usual_name_are_lower_is_better(name):
     found = direction.of(name)
@@ -244,14 +245,15 @@ def test_errors_by_any_usual_name_are_lower_is_better(name):
 @pytest.mark.parametrize(
     "name",
     "accuracy val/acc eval_acc1es cifar10_test_acc lossless_acc acc_per_class mean_per_class_accuracy log_likelihood "
-    "neg_mean_squared_error negLoss spearman_rank_correlation f1 r2 mIoU map acc_after_12_hours throughput".split(),
+    "neg_mean_squared_error negLoss spearman_rank_correlation f1 r2 mIoU map acc_after_12_hours throughput "
+    "testacc valAcc error_reduction loss_decrease -loss 1/loss error_free_acc acc_drop_path_0.2 dropout_acc".split(),
 )
 def test_accuracies_by_any_usual_name_are_higher_is_better(name):
     found = direction.of(name)
     assert (found.higher_is_better, found.decided) == (True, "name")
 
 
-@pytest.mark.parametrize("name", "params flops jigsaw phones super performer terse images_per_second img/s x".split())
+@pytest.mark.parametrize("name", "params flops jigsaw phones super performer terse training values evaluation images_per_second img/s x".split())
 def test_other_names_say_nothing(name):
     assert direction.of(name) == direction.Direction(True, "assumed")
     assert direction.of(name, False) == direction.Direction(False, "asked")
