@@ -105,6 +105,18 @@ def test_rows_without_ground_truth_say_what_to_install_and_fail_nothing_else(her
     assert len({tuple(values) for values in scores.values()}) == len(scores)  # biases of the heads count, too
 
 
+def test_ground_truth_whose_name_does_not_say_is_turned_round_on_request(here, tables, tmp_path, monkeypatch) -> None:
+    only(monkeypatch, "table5", lambda row: row.space == "nasbench101" and row.seed == 0)
+    (tmp_path / "t.csv").write_text((tables / "some.csv").read_text().replace("cifar10_test_acc", "cifar10", 1))
+    given = {"folders": [], "truths": [f"nasbench101={tmp_path / 't.csv'}"]}
+    found = [here("table5", **given, **more) for more in ({}, {"higher_is_better": False})]
+    first, turned = (made.measured[0].figures["spearman"].value for made in found)
+    assert first == -turned != 0
+    table = str(tables / "some.csv")
+    both = ["reproduce", "table5", "--lower-is-better", "--higher-is-better", "--truth", f"nasbench101={table}"]
+    assert CliRunner().invoke(app, both).exit_code != 0
+
+
 def test_a_data_set_that_the_table_lacks_is_named(here, monkeypatch) -> None:
     only(monkeypatch, "table8", lambda row: row.column in ("synflow", "single", "econas"))
     made = here("table8")

@@ -279,7 +279,7 @@ def test_only_an_assumed_direction_is_doubted_and_only_when_the_correlation_is_s
     path = table(tmp_path / "t.csv", "arch,acc,x", [(arch, i, i) for i, arch in enumerate(ARCHS)])
     named, assumed = truth.load(f"{path}:acc", SPACE), truth.load(f"{path}:x", SPACE)
     assert "--lower-is-better" in assumed.doubt(-0.9, -0.6)
-    assert assumed.doubt(-0.9) and not assumed.doubt(-0.9, 0.1) and not assumed.doubt(-0.3, -0.1)
+    assert assumed.doubt(-0.9) and not assumed.doubt(-0.8, 0.1) and assumed.doubt(-1, 0.8) and not assumed.doubt(-0.3, -0.1)
     assert (
         not assumed.doubt(math.nan) and not named.doubt(-0.9, -0.6) and not truth.load(assumed, SPACE, True).doubt(-1)
     )

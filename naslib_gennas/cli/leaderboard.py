@@ -35,15 +35,8 @@ def leaderboard(
     ] = None,
     truth_folder: options.TruthFolders = None,
     truth: options.SpaceTruths = None,
-    lower_is_better: Annotated[
-        bool, options.what("--lower-is-better", help="Lower is better in columns whose names do not say.")
-    ] = False,
-    higher_is_better: Annotated[
-        bool,
-        options.what(
-            "--higher-is-better", help="Higher is better in columns whose names do not say: as without either option."
-        ),
-    ] = False,
+    lower_is_better: options.SpacesLower = False,
+    higher_is_better: options.SpacesHigher = False,
     n: Annotated[
         str,
         options.how_much(

@@ -118,6 +118,11 @@ SpaceTruths = Annotated[
         show_default="installed tables",
     ),
 ]
+SpacesLower = Annotated[bool, what("--lower-is-better", help="Lower is better in columns whose names do not say.")]
+SpacesHigher = Annotated[
+    bool,
+    what("--higher-is-better", help="Higher is better in columns whose names do not say: as without either option."),
+]
 Count = Annotated[
     Optional[int], how_much("--n", min=1, metavar="N", help="Architectures to sample.", show_default="64")
 ]

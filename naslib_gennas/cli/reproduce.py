@@ -24,6 +24,8 @@ def reproduce(
     ] = None,
     truth_folder: options.TruthFolders = None,
     truth: options.SpaceTruths = None,
+    lower_is_better: options.SpacesLower = False,
+    higher_is_better: options.SpacesHigher = False,
     scale: Annotated[
         str, options.how_much("--scale", metavar="SIZE", help="small: minutes on two cores; full: as published.")
     ] = "small",
@@ -52,6 +54,7 @@ def reproduce(
     from naslib_gennas.studies import reproduce as study
     from naslib_gennas.studies import reproduction_report as report
 
+    direction = options.direction(lower_is_better, higher_is_better)
     folder = files.folder(out or files.new_folder(f"reproduce-{name}"))
     write = functools.partial(report.write, folder=folder)
     with resumable(output, write), progress_bar(output.console, f"Running {name}") as advance:
@@ -60,6 +63,7 @@ def reproduce(
             scale,
             folders=truth_folder or (),
             truths=truth or (),
+            higher_is_better=direction,
             n=n,
             progress=lambda what, done, total: advance(done, total, what),
             **scoring,

@@ -86,6 +86,7 @@ def reproduce(
     *,
     folders: Sequence[Union[str, Path]] = (),
     truths: Sequence[str] = (),
+    higher_is_better: Optional[bool] = None,
     n: Optional[str] = None,
     progress: Progress = lambda what, done, total: None,
     **scoring: Any,
@@ -99,6 +100,7 @@ def reproduce(
         name: of `reproduction.ENTRIES`.
         scale: "small" (minutes on two cores) or "full" (as published).
         folders, truths: where ground truth is, beside what is installed: `benchmarks.find`.
+        higher_is_better: of the columns of ground truth whose names do not say; None: it is assumed to be.
         n: architectures of each search space, as `leaderboard.sizes` takes them; None: those of the scale.
         progress: called at the beginning, and after every score.
         scoring: `inputs`, `profile` (of the `gennas-` proxies), `seed`, `workers`, `executor`, `store`, `device`: see
@@ -124,7 +126,8 @@ def reproduce(
     sizes = n or entry.n.get(scale, "16")
     size = leaderboard.sizes(sizes)
     wanted = [spaces.get(space) for space in entry.spaces]
-    found = benchmarks.available(wanted, folders, truths)[0]
+    available = benchmarks.available(wanted, folders, truths)[0]
+    found = {space: benchmarks.directed(one, higher_is_better) for space, one in available.items()}
     place = Scorer.of(wanted[0], "params", **scoring)
     run = Run(entry, scale, place, found, size, profile, inputs, progress)
     given = {

@@ -86,15 +86,18 @@ def find(
     order = [space.name for space in candidates] + list(found)
     # Of spaces that were not asked for, tables may lie about.
     said = [remark for remark in remarks if wanted is None or not remark.endswith(_UNREAD)]
-    directed = [
-        replace(one, truths={name: _directed(table, higher_is_better) for name, table in one.truths.items()})
-        for one in found.values()
-    ]
-    return sorted(directed, key=lambda one: order.index(one.space.name)), said
+    told = [directed(one, higher_is_better) for one in found.values()]
+    return sorted(told, key=lambda one: order.index(one.space.name)), said
 
 
-def _directed(truth: Truth, higher_is_better: Optional[bool]) -> Truth:
-    return truth.directed(higher_is_better) if truth.decided == "assumed" else truth
+def directed(benchmark: Benchmark, higher_is_better: Optional[bool]) -> Benchmark:
+    """The same benchmark with this direction for the columns whose names do not say one; None: as it is."""
+
+    def told(truth: Truth) -> Truth:
+        return truth.directed(higher_is_better) if truth.decided == "assumed" else truth
+
+    truths = {name: told(truth) for name, truth in benchmark.truths.items()}
+    return replace(benchmark, truths=truths, shared=told(benchmark.shared))
 
 
 def available(

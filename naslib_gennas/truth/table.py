@@ -33,8 +33,10 @@ USUAL_COLUMNS = (
     "valid_acc",
     "acc",
 )
-#: Below this rank correlation a direction that was only assumed is doubted.
+#: Below this rank correlation a direction that was only assumed is doubted, if it is no chance: its interval lies below
+#: zero, or it is below the second, at which few architectures have an interval that says nothing.
 STRONGLY_NEGATIVE = -0.5
+NEARLY_REVERSED = -0.9
 # Longer texts are no numbers; regular expressions and int() are slow on them.
 _LONGEST_NUMBER = 400
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -101,7 +103,7 @@ class Truth:
             rho: the rank correlation of scores with this truth, higher is better in both.
             high: the upper end of its interval; NaN where there is none.
         """
-        if self.decided != "assumed" or not rho <= STRONGLY_NEGATIVE or high >= 0:
+        if self.decided != "assumed" or not rho <= STRONGLY_NEGATIVE or (high >= 0 and rho > NEARLY_REVERSED):
             return ""
         return (
             f"rho is strongly negative, and the name '{self.column}' does not say which values are better: if lower "
