@@ -257,6 +257,8 @@ def test_truth_keeps_tables_by_space(tmp_path: Path) -> None:
     space = spaces.get("nds-enas")
     assert truth.installed(space) == []
     assert [(name, count) for name, _, count in truth.add("nds", tmp_path)] == [("nds-enas", 3)]
+    with pytest.raises(InputError, match="it is installed for nds-enas, not for nds-pnas"):
+        truth.load("nds", spaces.get("nds-pnas"))
     try:
         assert truth.installed("nds-enas") == ["nds.csv.gz"]
         found = truth.find(truth.INSTALLED, space)

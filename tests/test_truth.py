@@ -36,7 +36,7 @@ def test_isomorphic_architectures_match_and_their_own_row_comes_first(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("column", "higher"), [("accuracy", True), ("val_loss", False), ("error", False), ("loss_free_score", False)]
+    ("column", "higher"), [("accuracy", True), ("val_loss", False), ("error", False), ("loss_free_score", True)]
 )
 def test_the_direction_is_in_the_columns_name_unless_said_otherwise(tmp_path, column, higher):
     path = write(tmp_path / "t.csv", f"arch,{column}\n{A},1\n{B},2\n")

@@ -95,7 +95,7 @@ def load(spec: Union[str, Path, Truth], space: SearchSpace[Any], higher_is_bette
     if isinstance(spec, Truth):
         return spec.directed(higher_is_better)
     kept = {file: folder() / space.name / file for file in installed(space) if file != ANALOG}
-    kept = {**{file.partition(".")[0]: path for file, path in reversed(list(kept.items()))}, **kept}
+    kept = {**{_names(path)[1]: path for path in reversed(list(kept.values()))}, **kept}
     name, wanted = split(str(spec), kept)
     if name == ANALOG:
         benchmark_files.only(space, "nasbench201", ANALOG)
@@ -132,6 +132,11 @@ def _is_file(name: str) -> bool:
         return False
 
 
+def _names(place: Path) -> Tuple[str, str]:
+    """What an installed table is called: its file, and that without its suffixes."""
+    return place.name, place.name.partition(".")[0]
+
+
 def _absent(path: Path, space: SearchSpace[Any]) -> str:
     """What is wrong with a path that is no file, and what there is instead."""
     try:
@@ -139,7 +144,10 @@ def _absent(path: Path, space: SearchSpace[Any]) -> str:
             return "a folder, not a table" if path.is_dir() else "not a regular file"
     except (OSError, ValueError):
         pass
+    elsewhere = [place.parent.name for place in sorted(folder().glob("*/[!.]*")) if str(path) in _names(place)]
     known = installed(space)
+    if elsewhere:
+        return f"no such file; it is installed for {', '.join(elsewhere)}, not for {space.name}"
     if known:
         return f"no such file; installed for {space.name}: {', '.join(known)}"
     wanted = space.name == "nasbench201"

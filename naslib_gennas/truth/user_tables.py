@@ -28,7 +28,7 @@ SEPARATORS = ",;\t"
 #: Bytes that a file may have, unpacked; the largest public benchmark is a few hundred million.
 MOST_BYTES = 2**30
 
-_DIGITS = re.compile(r"[+-]?[\d.,]+(?:[eE][+-]?\d+)?%?", re.ASCII)
+_DIGITS = re.compile(r"[+-]?[\d.,]+(?:[eE][+-]?\d+)?(?:[ \u00a0\u202f]?%)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)?,\d+(?:[eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
 _POINT_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+", re.ASCII)
@@ -183,8 +183,8 @@ def _with_points(cells: List[str], separator: str) -> List[str]:
     cells = [cell.strip() for cell in cells]
     numbers = {cell for cell in cells if len(cell) < 100 and _DIGITS.fullmatch(cell)}
     if numbers and all(cell.endswith("%") for cell in numbers):
-        cells = [cell[:-1] if cell in numbers else cell for cell in cells]
-        numbers = {cell[:-1] for cell in numbers}
+        cells = [cell[:-1].rstrip() if cell in numbers else cell for cell in cells]
+        numbers = {cell[:-1].rstrip() for cell in numbers}
     commas = {cell for cell in numbers if "," in cell}
     points = {cell for cell in numbers if "." in cell} - commas
     grouped = any("." in cell for cell in commas) and all(map(_POINT_THOUSANDS.fullmatch, points))
