@@ -101,6 +101,10 @@ def check_writable(path: Union[str, Path]) -> None:
     if not path.absolute().parent.is_dir():
         raise InputError(f"output file '{path}': there is no folder '{path.absolute().parent}'")
     existed = path.exists()
+    if _in_place(path):
+        if not os.access(path, os.W_OK):
+            raise InputError(f"output file '{path}' cannot be written: Permission denied")
+        return  # opening a pipe waits for a reader, and closing it is the end for that
     try:
         with open(path, "ab"):
             pass
@@ -112,10 +116,34 @@ def check_writable(path: Union[str, Path]) -> None:
 
 def write_json(path: Union[str, Path], content: Any) -> None:
     """Write a JSON file whole or not at all."""
-    path = Path(path)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(to_json(content) + "\n", encoding="utf-8")
-    os.replace(fresh, path)
+    write(path, to_json(content) + "\n")
+
+
+def write(path: Union[str, Path], content: Union[str, bytes]) -> None:
+    """Write a file whole or not at all; links, pipes and devices (``/dev/stdout``) stay what they are.
+
+    Raises:
+        OSError: it cannot be written; what was there before is there still.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    if _in_place(Path(path)):
+        with open(path, "wb") as file:
+            file.write(data)
+        return
+    target = Path(os.path.realpath(path))
+    fresh = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        fresh.write_bytes(data)
+        os.replace(fresh, target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise
+
+
+def _in_place(path: Path) -> bool:
+    """Whether a file must not be put in place of what has this name: a pipe, a device, an open file."""
+    return (path.exists() and not path.is_file()) or str(path).startswith(("/dev/", "/proc/"))
 
 
 def to_json(content: Any) -> str:

@@ -234,7 +234,7 @@ def test_rows_that_are_left_out_are_said(tmp_path):
     "loss test_error wer WER% cer per PER per_test mse rmse RMSELoss mae nll NLLLoss fid FID-50k perplexity latency "
     "latency_ms valLoss testError top1_err top1-err regret rank bpc bits_per_char val/loss crossEntropy inference_time "
     "seconds_per_image test.MSE runTime negative_log_likelihood neg_log_likelihood 1-acc one_minus_accuracy "
-    "valloss testErr logloss valppl accuracy_drop acc-drop-test drop_in_accuracy -acc false_positive_rate acc_std".split(),
+    "valloss testErr logloss valppl accuracy_drop acc-drop-test drop_in_accuracy -acc false_positive_rate std".split(),
 )
 def test_errors_by_any_usual_name_are_lower_is_better(name):
     found = direction.of(name)
@@ -253,7 +253,10 @@ def test_accuracies_by_any_usual_name_are_higher_is_better(name):
     assert (found.higher_is_better, found.decided) == (True, "name")
 
 
-@pytest.mark.parametrize("name", "params flops jigsaw phones super performer terse training values evaluation images_per_second img/s x".split())
+@pytest.mark.parametrize(
+    "name",
+    "params flops jigsaw phones super performer terse training values evaluation images_per_second img/s x".split(),
+)
 def test_other_names_say_nothing(name):
     assert direction.of(name) == direction.Direction(True, "assumed")
     assert direction.of(name, False) == direction.Direction(False, "asked")
@@ -279,7 +282,12 @@ def test_only_an_assumed_direction_is_doubted_and_only_when_the_correlation_is_s
     path = table(tmp_path / "t.csv", "arch,acc,x", [(arch, i, i) for i, arch in enumerate(ARCHS)])
     named, assumed = truth.load(f"{path}:acc", SPACE), truth.load(f"{path}:x", SPACE)
     assert "--lower-is-better" in assumed.doubt(-0.9, -0.6)
-    assert assumed.doubt(-0.9) and not assumed.doubt(-0.8, 0.1) and assumed.doubt(-1, 0.8) and not assumed.doubt(-0.3, -0.1)
+    assert (
+        assumed.doubt(-0.9)
+        and not assumed.doubt(-0.8, 0.1)
+        and assumed.doubt(-1, 0.8)
+        and not assumed.doubt(-0.3, -0.1)
+    )
     assert (
         not assumed.doubt(math.nan) and not named.doubt(-0.9, -0.6) and not truth.load(assumed, SPACE, True).doubt(-1)
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
 import signal
@@ -39,6 +40,9 @@ COMMANDS = (
     "truth",
     "doctor",
 )
+
+#: What a write says where there is no more room, or none may be taken.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
@@ -100,7 +104,15 @@ app = typer.Typer(
 
 def main() -> None:
     """What `gennas` and ``python -m naslib_gennas`` run."""
-    app(prog_name="gennas")
+    try:
+        app(prog_name="gennas")
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still in its buffer has no place
+        what = error.filename or "the output"
+        errors.print(f"[bold red]Error:[/] {escape(f'{what} cannot be written: {error.strerror}')}")
+        sys.exit(1)
 
 
 def _fail(message: str, code: int) -> None:

@@ -67,5 +67,8 @@ def export_scores(
     content = score_table.table(
         found, dataset, scores, lambda arch: None if accuracies is None else accuracies.of(found, arch)
     )
-    files.write_json(path, content)
+    try:
+        files.write_json(path, content)
+    except OSError as error:
+        raise InputError(f"output file '{path}' cannot be written: {error.strerror}") from None
     print(f"{len(content[dataset])} architectures with {', '.join(names)} written to {path}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
 import math
 import os
@@ -304,15 +305,17 @@ def export(store: Store, file: Union[str, Path], **chosen: Any) -> int:
     for row in rows:
         row["score"] = row["score"] if math.isfinite(row["score"]) else None
         row["details"] = json.loads(row["details"])
+    if path.suffix == ".json":
+        text = json.dumps(rows, indent=1)
+    else:
+        columns = [name for name in (rows[0] if rows else {"arch": "", "score": ""}) if name != "details"]
+        target = io.StringIO(newline="")
+        writer = csv.DictWriter(target, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows({name: files.cell(value) for name, value in row.items()} for row in rows)
+        text = target.getvalue()
     try:
-        with open(path, "w", newline="", encoding="utf-8") as target:
-            if path.suffix == ".json":
-                json.dump(rows, target, indent=1)
-            else:
-                columns = [name for name in (rows[0] if rows else {"arch": "", "score": ""}) if name != "details"]
-                writer = csv.DictWriter(target, columns, extrasaction="ignore")
-                writer.writeheader()
-                writer.writerows({name: files.cell(value) for name, value in row.items()} for row in rows)
+        files.write(path, text)
     except OSError as error:
         raise InputError(f"export file '{path}' cannot be written: {error.strerror}") from None
     return len(rows)

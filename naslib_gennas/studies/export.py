@@ -6,7 +6,6 @@ import contextlib
 import inspect
 import io
 import logging
-import os
 import shlex
 import warnings
 from dataclasses import dataclass
@@ -234,13 +233,9 @@ def _quiet() -> Iterator[None]:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        fresh.write_bytes(content)
-        os.replace(fresh, path)
+        files.write(path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
         raise InputError(f"output file '{path}' cannot be written: {error.strerror}") from None
 
 

@@ -42,11 +42,11 @@ def write(board: Leaderboard, folder: Union[str, Path]) -> Path:
             for space, one in data_sets(board):
                 for row in report.column_rows(one.columns):
                     file.write({"space": space.name, "data_set": one.name, "n": one.truth["matched"], **row})
-        (place / "report.html").write_text(render(board), encoding="utf-8")
-        (place / "standings.tex").write_text(report.booktabs([_plain(HEADS), *standings(board)]), encoding="utf-8")
-        (place / "table.tex").write_text(report.booktabs(_transposed(board)), encoding="utf-8")
+        files.write(place / "report.html", render(board))
+        files.write(place / "standings.tex", report.booktabs([_plain(HEADS), *standings(board)]))
+        files.write(place / "table.tex", report.booktabs(_transposed(board)))
         names = [standing.proxy for standing in board.standings]
-        (place / "citations.bib").write_text(citations.bibtex(names), encoding="utf-8")
+        files.write(place / "citations.bib", citations.bibtex(names))
         figures = files.folder(place / "figures")
         for name, made in _figures(board):
             plots.save(made, figures / f"{name}.svg", (".pdf",))

@@ -5,6 +5,7 @@ Plots use matplotlib's objects alone, never its global state, and need no displa
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Union
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Union
 import numpy as np
 from scipy.stats import rankdata
 
+from naslib_gennas import files
 from naslib_gennas.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,7 +72,9 @@ def save(made: Figure, path: Union[str, Path], also: Sequence[str] = ()) -> Path
     literal(made)
     try:
         for one in (path, *(path.with_suffix(ending) for ending in also)):
-            made.savefig(one, dpi=120)
+            drawn = io.BytesIO()
+            made.savefig(drawn, format=one.suffix[1:] or None, dpi=120)
+            files.write(one, drawn.getvalue())
     except ValueError as error:
         raise InputError(f"plot file '{path}': {error}") from None
     except OSError as error:

@@ -53,9 +53,9 @@ def write(comparison: Comparison, folder: Union[str, Path]) -> Path:
         with files.Rows(place / "scores.csv", ["arch", "truth", *(column.name for column in scored)]) as file:
             for i, (arch, value) in enumerate(zip(comparison.architectures, comparison.values)):
                 file.write({"arch": arch, "truth": value, **{column.name: column.scores[i] for column in scored}})
-        (place / "report.html").write_text(render(comparison), encoding="utf-8")
-        (place / "table.tex").write_text(latex(comparison), encoding="utf-8")
-        (place / "citations.bib").write_text(citations.bibtex([column.name for column in comparison.columns]))
+        files.write(place / "report.html", render(comparison))
+        files.write(place / "table.tex", latex(comparison))
+        files.write(place / "citations.bib", citations.bibtex([column.name for column in comparison.columns]))
         _write_figures(comparison, files.folder(place / "figures"))
     return place
 

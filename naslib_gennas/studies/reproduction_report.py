@@ -101,16 +101,16 @@ def write(made: Reproduction, folder: Union[str, Path]) -> Path:
         with files.Rows(place / "table.csv", COLUMNS) as file:
             for cell in cells(made):
                 file.write(_row(cell))
-        (place / "table.tex").write_text("\n".join(map(_latex, _tables(made))), encoding="utf-8")
+        files.write(place / "table.tex", "\n".join(map(_latex, _tables(made))))
         names = dict.fromkeys(one.row.proxy for one in made.measured if one.row.proxy and one.figures)
-        (place / "citations.bib").write_text(citations.bibtex(list(names)), encoding="utf-8")
+        files.write(place / "citations.bib", citations.bibtex(list(names)))
         drawn = figures(made)
         for name, figure in drawn:
             plots.save(figure, place / f"{name}.png", plots.FOR_PAPERS)
         for one in made.measured:
             if one.picture:
-                (place / f"{one.row.column}.svg").write_text(one.picture, encoding="utf-8")
-        (place / "report.html").write_text(_render(made, drawn), encoding="utf-8")
+                files.write(place / f"{one.row.column}.svg", one.picture)
+        files.write(place / "report.html", _render(made, drawn))
     return place
 
 

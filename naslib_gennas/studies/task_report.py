@@ -19,9 +19,9 @@ def write(found: Found, folder: Path) -> None:
     """
     with writing(folder):
         if found.task is not None:
-            (folder / "task.yaml").write_text(tasks.dump(found.task), encoding="utf-8")
+            files.write(folder / "task.yaml", tasks.dump(found.task))
         if found.candidate is not None:
-            (folder / "candidate.yaml").write_text(tasks.dump(found.candidate), encoding="utf-8")
+            files.write(folder / "candidate.yaml", tasks.dump(found.candidate))
         files.write_json(folder / "result.json", found.to_json())
         if found.task is not None and found.complete:  # stopping must not wait for plots
             plots.plot_task(found.task, folder / "targets.png", also=plots.FOR_PAPERS)

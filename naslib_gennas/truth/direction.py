@@ -28,7 +28,8 @@ HIGHER = frozenset(
     """
     acc accs accuracy accuracies precision recall sensitivity specificity f1 auc auroc auprc ap map
     iou miou dice jaccard psnr ssim bleu rouge meteor cider r2 score scores reward rewards return returns
-    likelihood kappa mcc tpr tnr chrf rsquared explainedvariance correlation pearson spearman kendall rho tau throughput fps ndcg mrr hit hits
+    likelihood kappa mcc tpr tnr chrf rsquared explainedvariance
+    correlation pearson spearman kendall rho tau throughput fps ndcg mrr hit hits
     win wins success fitness quality performance similarity nmi ari
     """.split()
 )
