@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import signal
@@ -65,6 +66,24 @@ def test_the_band_of_a_search_with_itself_has_no_width() -> None:
         assert known[-1] == 2 and mean[-1] == max(step.score for step in found.steps)
         # Before the first step nothing is known.
         assert known[0] == 0 and np.isnan(mean[0]) and np.nanmax(deviation) == 0
+
+
+def test_the_curves_say_what_they_show_and_are_means_over_all_seeds(tmp_path: Path) -> None:
+    table, widths = tmp_path / "t.csv", range(8, 65, 8)
+    archs = itertools.product(widths, repeat=5)
+    table.write_text("arch,wer\n" + "".join(f"{':'.join(map(str, arch))},{sum(arch)}\n" for arch in archs))
+    two = search_seeds("nats-size", 2, **{**USUAL, "truth": table}, evaluations=8)
+    axes = seeds_report.curves(two).axes
+    assert [axis.get_ylabel() for axis in axes[::2]] == [
+        "score of the best",
+        "wer",
+        "regret to the best of the table, 40.00",
+    ]
+    assert [axis.get_xlabel() for axis in axes[:2]] == ["evaluations", "core-seconds of the scores"]
+    starts = [max(courses[seed].steps[0].spent for seed in (0, 1)) for courses in (two.courses(), two.courses(True))]
+    for line, start in zip(axes[1].get_lines(), starts):
+        x, y = line.get_data()
+        assert np.isnan(y[x < start]).all() and not np.isnan(y[x >= start]).any()
 
 
 COMMAND = ["search", "nasbench201", "--seeds", "2", "--proxy", "params", "--population", "3", "--tournament", "2"]

@@ -17,6 +17,8 @@ from naslib_gennas.studies.search_report import AXES, LINES, quantities
 from naslib_gennas.truth.table import Truth
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from naslib_gennas.studies.seeds import Several
 
 _VALUES = ("best_score", "best_truth", "regret")
@@ -63,8 +65,13 @@ def band(courses: Sequence[Course], truth: Optional[Truth], value: str, along: s
 
 
 def plot(several: Several, path: Union[str, Path]) -> Path:
-    """Draw the score, true value and regret of the best so far by evaluations and by core-seconds, as mean over the
-    seeds with a band of one standard deviation, for the search and for random search."""
+    """Draw `curves` into a file, and beside it as SVG and PDF."""
+    return plots.save(curves(several), path, plots.FOR_PAPERS)
+
+
+def curves(several: Several) -> Figure:
+    """The score, true value and regret of the best so far by evaluations and by core-seconds, as mean over the seeds
+    with a band of one standard deviation, for the search and for random search."""
     found = several.searches[0]
     wanted = quantities(found.truth, several.courses())
     made, axes = plots.figure(4.5, 2.6, len(wanted), len(AXES))
@@ -73,9 +80,10 @@ def plot(several: Several, path: Union[str, Path]) -> Path:
         for axis, (along, words) in zip(line, AXES.items()):
             for courses, colour in groups:
                 at = _places(courses, along)
-                mean, deviation, _ = band(courses, found.truth, value, along, at)
-                label = f"{courses[0].method}, {len(courses)} seeds"
-                axis.step(at, mean, where="post", color=colour, linestyle=LINES[colour], label=label)
+                mean, deviation, known = band(courses, found.truth, value, along, at)
+                mean[known < known.max()] = np.nan  # the mean of some of the seeds would jump as others come in
+                name = f"{courses[0].method}, {len(courses)} seeds"
+                axis.step(at, mean, where="post", color=colour, linestyle=LINES[colour], label=name)
                 axis.fill_between(at, mean - deviation, mean + deviation, step="post", color=colour, alpha=0.2, lw=0)
             axis.grid(alpha=0.3)
             axis.set_xlabel(words)
@@ -83,7 +91,7 @@ def plot(several: Several, path: Union[str, Path]) -> Path:
     axes[-1, 0].legend(frameon=False, fontsize=8)
     title = f"{found.settings['proxy']} on {found.settings['space']}: mean and one standard deviation"
     made.suptitle(title, fontsize=10)
-    return plots.save(made, path, plots.FOR_PAPERS)
+    return made
 
 
 def _groups(several: Several) -> List[Any]:
