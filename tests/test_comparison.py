@@ -20,7 +20,7 @@ from naslib_gennas import proxies, spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.proxies import aggregation
 from naslib_gennas.scoring.store import Store
-from naslib_gennas.studies import comparison, report
+from naslib_gennas.studies import comparison, comparison_figures, report
 from naslib_gennas.studies.comparison import Column, Comparison, compare
 from naslib_gennas.truth import metrics, sampling, significance
 from naslib_gennas.truth.metrics import Estimate
@@ -244,6 +244,20 @@ def test_the_front_holds_what_nothing_beats() -> None:
         [column("dear", 0.9, 10), column("cheap", 0.5, 1), column("worse", 0.4, 2), column("bad", 0.8, 20)]
     )
     assert found.front == ("cheap", "dear")
+
+
+def test_the_report_speaks_of_a_line_only_where_one_is_drawn() -> None:
+    two, alone = (comparison_of([column("a", 0.5, 1), column("b", rho, 2)]) for rho in (0.9, 0.4))
+    assert "dashed line" in report.render(two) and "dashed line" not in report.render(alone)
+    assert [line.get_linestyle() for line in comparison_figures.cost(alone).axes[0].get_lines()].count("--") == 0
+
+
+def test_signs_of_latex_are_text_and_every_proxy_has_a_figure_of_its_own(tmp_path: Path) -> None:
+    names = ["cost", "a/b", "a-b", "A b", "[x]<y>|_z"]
+    folder = report.write(comparison_of([column(name, 0.5, 1) for name in names]), tmp_path / "run")
+    figures = {file.stem for file in (folder / "figures").glob("*.svg")}
+    assert figures == {"cost", "cost-2", "a-b", "a-b-2", "A-b-3", "x-y-_z"}
+    assert r"{}[x]\textless{}y\textgreater{}\textbar{}\_z & " in (folder / "table.tex").read_text()
 
 
 def test_names_cannot_inject_into_the_report() -> None:

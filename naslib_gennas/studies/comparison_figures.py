@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FRONT, LAST, OTHER = plots.BLUE, plots.VERMILION, plots.GREY
+FRONT_LINE = "--"
 #: With more proxies than this, most points of the cost plot have the number of their row for a name.
 NAMED = 10
 
@@ -65,7 +66,8 @@ def cost(comparison: Comparison) -> Optional[Figure]:
         inside = colour if column.name in comparison.front else "white"
         axis.plot(column.seconds, rho.value, "o", color=colour, markerfacecolor=inside, markersize=5)
     front = sorted((column.seconds, rho.value) for column, rho in shown if column.name in comparison.front)
-    axis.step(*zip(*front), where="post", color=FRONT, linewidth=1, linestyle="--")
+    if len(front) > 1:
+        axis.step(*zip(*front), where="post", color=FRONT, linewidth=1, linestyle=FRONT_LINE)
     axis.margins(x=0.18)
     axis.tick_params(labelsize=8)
     axis.set_xlabel("core-seconds per architecture", fontsize=9)
@@ -86,6 +88,11 @@ def cost(comparison: Comparison) -> Optional[Figure]:
 def numbered(made: Figure) -> bool:
     """Whether a point of a cost figure has a number for a name."""
     return any(text.get_text().isdigit() for text in made.axes[0].texts)
+
+
+def joined(made: Figure) -> bool:
+    """Whether a cost figure has the line of a front: one proxy alone has none."""
+    return any(line.get_linestyle() == FRONT_LINE for line in made.axes[0].get_lines())
 
 
 def _colour(comparison: Comparison, column: Column) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import math
 import re
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 from naslib_gennas import files
 from naslib_gennas.studies import citations, comparison_figures, page, plots
@@ -128,7 +129,8 @@ def booktabs(table: Sequence[Sequence[Tuple[str, str]]]) -> str:
     lines = []
     for row in table:
         texts = [_tex(value) + (rf" {{\scriptsize {_tex(span)}}}" if span else "") for value, span in row]
-        lines.append(" & ".join(texts) + r" \\")
+        first = "{}" * texts[0].startswith(("[", "*"))  # after the end of a row these would be its options
+        lines.append(first + " & ".join(texts) + r" \\")
     columns = "l" + "r" * (len(table[0]) - 1)
     return "\n".join(
         [
@@ -147,6 +149,7 @@ def booktabs(table: Sequence[Sequence[Tuple[str, str]]]) -> str:
 def _tex(text: str) -> str:
     """A text as LaTeX has to write it."""
     special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special.update({"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"})
     special.update({sign: rf"\{sign}" for sign in "&%$#_{}"})
     return "".join(special.get(sign, sign) for sign in text)
 
@@ -155,8 +158,12 @@ def _write_figures(comparison: Comparison, folder: Path) -> None:
     """The figures as SVG and PDF: cost, and the ranks of each proxy."""
     cost = comparison_figures.cost(comparison)
     made = [("cost", cost)] if cost is not None else []
+    taken: Set[str] = set()
     for name, figure in [*made, *comparison_figures.scatters(comparison)]:
-        file = re.sub(r"[^\w.+-]+", "-", name).strip(".-")[:80] or "proxy"
+        plain = re.sub(r"[^\w.+-]+", "-", name).strip(".-")[:80] or "proxy"
+        numbers = (plain if number == 1 else f"{plain}-{number}" for number in itertools.count(1))
+        file = next(one for one in numbers if one.lower() not in taken)  # some disks know no capitals
+        taken.add(file.lower())
         for ending in ("svg", "pdf"):
             plots.save(figure, folder / f"{file}.{ending}")
 
@@ -209,6 +216,7 @@ def render(comparison: Comparison) -> str:
         notes=notes(comparison),
         command=command(comparison),
         heads=heads(comparison),
+        joined=cost is not None and comparison_figures.joined(cost),
         numbered=cost is not None and comparison_figures.numbered(cost),
         rows=[
             {
