@@ -10,7 +10,7 @@ from typing_extensions import Annotated
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import Architectures, Count, SpaceName
 from naslib_gennas.cli.printing import errors, progress_bar
-from naslib_gennas.errors import InputError, suggest
+from naslib_gennas.errors import EngineError, InputError, suggest
 
 FORMATS = ("naslib",)
 
@@ -44,6 +44,7 @@ def export_scores(
     from naslib_gennas.plugin import score_table
     from naslib_gennas.scoring.scorer import Scorer
     from naslib_gennas.studies import ranking
+    from naslib_gennas.studies.result import nothing_scored
 
     if form not in FORMATS:
         raise InputError(f"--format: unknown format '{form}'{suggest(form, FORMATS)}")
@@ -64,6 +65,9 @@ def export_scores(
                 records.append(record)
                 advance(len(records), len(sample))
         scores[name] = sorted(records, key=lambda record: record.index)
+        failure = nothing_scored(scores[name])
+        if failure:
+            raise EngineError(f"{name}: {failure}")
     content = score_table.table(
         found, dataset, scores, lambda arch: None if accuracies is None else accuracies.of(found, arch)
     )
@@ -72,3 +76,7 @@ def export_scores(
     except OSError as error:
         raise InputError(f"output file '{path}' cannot be written: {error.strerror}") from None
     print(f"{len(content[dataset])} architectures with {', '.join(names)} written to {path}")
+    for name, records in scores.items():
+        bad = sum(record.status != "ok" for record in records)
+        if bad:
+            print(f"{name} has no score of {bad} of them; NASLib takes {score_table.LOWEST:g} for that")

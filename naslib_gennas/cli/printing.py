@@ -198,6 +198,15 @@ def finish(to: Output, result: Any, show: Callable[[Console, Any], None], folder
     """
     show(to.console, result)
     written(to.console, folder, *names)
+    emit(to, result)
+
+
+def emit(to: Output, result: Any) -> None:
+    """Write a result as JSON where `--json` says.
+
+    Raises:
+        EngineError: nothing could be scored.
+    """
     to.emit(result.to_json())
     if result.failure:
         raise EngineError(result.failure)

@@ -9,8 +9,7 @@ from typing_extensions import Annotated
 
 from naslib_gennas.cli import options
 from naslib_gennas.cli.options import Architectures, Count, OutFolder, ProxyName, SpaceName, TopPercent
-from naslib_gennas.cli.printing import print_columns, print_truth, progress_bar, resumable, written
-from naslib_gennas.errors import EngineError
+from naslib_gennas.cli.printing import emit, print_columns, print_truth, progress_bar, resumable, written
 
 
 def rank(
@@ -54,9 +53,7 @@ def rank(
             progress=lambda record, done, total: advance(done, total, "finalists" if record is None else ""),
         )
     _print(output.console, result)
-    output.emit(result.to_json())
-    if result.failure:
-        raise EngineError(result.failure)
+    emit(output, result)
 
 
 def _print(console: Console, result: Any) -> None:

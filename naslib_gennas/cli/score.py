@@ -9,8 +9,8 @@ from typing_extensions import Annotated
 
 from naslib_gennas.cli import options, score_networks
 from naslib_gennas.cli.options import ProxyName
-from naslib_gennas.cli.printing import print_columns, progress_bar
-from naslib_gennas.errors import EngineError, InputError
+from naslib_gennas.cli.printing import emit, print_columns, progress_bar
+from naslib_gennas.errors import InputError
 
 
 def score(
@@ -74,6 +74,4 @@ def score(
         status = row.status if not row.reason else f"{row.status}: {row.reason}"
         rows.append((rounded(row.score, 6), f"{row.seconds:.2f}", status, row.arch))
     print_columns(output.console, *rows)
-    output.emit(result.to_json())
-    if result.failure:
-        raise EngineError(result.failure)
+    emit(output, result)

@@ -20,7 +20,7 @@ from naslib_gennas.cli.options import (
     Tournament,
     sized,
 )
-from naslib_gennas.cli.printing import progress_bar, resumable
+from naslib_gennas.cli.printing import emit, progress_bar, resumable
 
 
 def search(
@@ -186,4 +186,4 @@ def search(
             found = search.search(found_space, progress=show, **asked)
     lines = functools.partial(search_result.description, found_space, resolution=resolution, fit=fit)
     (search_result.print_one if seeds == 1 else search_result.print_seeds)(output.console, found, lines)
-    output.emit(found.to_json())
+    emit(output, found)

@@ -26,8 +26,8 @@ def print_one(console: Console, found: Any, description: Callable[[Any], List[st
 
     rows = [("", "evaluations", "core-seconds", "score", *(["truth", "regret"] if found.truth is not None else []))]
     for name, course in (("found", found.to_json()), ("random search", found.to_json()["control"])):
-        if course is not None and course["best"] is not None:
-            best = course["best"]
+        if course is not None and course["evaluations"]:
+            best = course["best"] or {"score": None, "truth": None}
             known = [rounded(best["truth"], 2), rounded(course["regret"], 2)] if found.truth is not None else []
             spent = f"{course['core_seconds']:.1f}"
             rows.append((name, str(course["evaluations"]), spent, rounded(best["score"]), *known))

@@ -6,7 +6,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 from rich.console import Console
 
-from naslib_gennas.cli.printing import Output, print_columns, print_truth, progress_bar, resumable, written
+from naslib_gennas.cli.printing import Output, emit, print_columns, print_truth, progress_bar, resumable, written
 from naslib_gennas.errors import InputError
 
 #: The most architectures that are printed.
@@ -55,7 +55,7 @@ def run(
 
         found = pareto.trade_off(space, objectives, progress=show, **options)
     _print(output.console, found)
-    output.emit(found.to_json())
+    emit(output, found)
 
 
 def run_nasi(space: Any, objectives: Sequence[Any], output: Output, options: Mapping[str, Any]) -> None:
@@ -73,7 +73,7 @@ def run_nasi(space: Any, objectives: Sequence[Any], output: Output, options: Map
 
         found = nasi_front.trade_off(space, objectives, progress=show, **options)
     _print(output.console, found)
-    output.emit(found.to_json())
+    emit(output, found)
 
 
 def _print(console: Console, found: Any) -> None:

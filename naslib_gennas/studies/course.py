@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from naslib_gennas._version import __version__
 from naslib_gennas.studies.race import Finalist
+from naslib_gennas.studies.result import nothing_scored
 from naslib_gennas.truth.table import Truth
 
 
@@ -66,10 +67,11 @@ class Course:
 
     @property
     def best(self) -> Optional[Step]:
-        """What the search found: the best finalist, else the step of the highest score, the first of equals."""
+        """What the search found: the best finalist, else the step of the highest score, the first of equals; None where
+        no step has a score."""
         if self.finalists and self.finalists[0].status == "ok":
             return next(step for step in self.steps if step.id == self.finalists[0].id)
-        return max(self.steps, key=lambda step: step.score, default=None)
+        return max((step for step in self.steps if step.status == "ok"), key=lambda step: step.score, default=None)
 
     @property
     def wall_seconds(self) -> float:
@@ -125,6 +127,11 @@ class Found:
     @property
     def evaluations(self) -> int:
         return self.course.count
+
+    @property
+    def failure(self) -> str:
+        """Why nothing was found, where no architecture could be scored; empty otherwise."""
+        return nothing_scored(self.course.steps)
 
     @property
     def remarks(self) -> List[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from naslib_gennas._version import __version__
 from naslib_gennas.studies import nsga2
 from naslib_gennas.studies.objectives import SCORE, Objective
+from naslib_gennas.studies.result import nothing_scored
 from naslib_gennas.truth.table import Truth
 
 #: How far beyond the worst values of the front the reference point lies, as a share of the front's range
@@ -123,6 +124,11 @@ class Front:
             grown(self.history),
             grown(self.control),
         )
+
+    @property
+    def failure(self) -> str:
+        """Why there is no front, where no architecture could be measured; empty otherwise."""
+        return nothing_scored(self.history)
 
     @property
     def remarks(self) -> List[str]:

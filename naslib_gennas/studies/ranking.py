@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
@@ -21,7 +20,7 @@ from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.spaces.space import SearchSpace
 from naslib_gennas.studies import plots, race
 from naslib_gennas.studies.race import Finalist
-from naslib_gennas.studies.result import Interrupted, writing
+from naslib_gennas.studies.result import Interrupted, nothing_scored, writing
 from naslib_gennas.truth import metrics
 from naslib_gennas.truth.metrics import Estimate
 from naslib_gennas.truth.sampling import draw
@@ -89,11 +88,7 @@ class Ranking:
     @property
     def failure(self) -> str:
         """Why there is no ranking: what is wrong with most of the architectures, where none could be scored."""
-        bad = [row for row in self.architectures if row.status in ("failed", "diverged")]
-        if not bad or any(row.status == "ok" for row in self.architectures):
-            return ""
-        (status, reason), _ = Counter((row.status, row.reason) for row in bad).most_common(1)[0]
-        return f"none of {self.n} architectures could be scored: {status}" + (f" ({reason})" if reason else "")
+        return nothing_scored(self.architectures)
 
     def to_json(self) -> Dict[str, Any]:
         """The ranking as plain data: what `result.json` and `--json` hold."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections import Counter
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, Optional, Sequence
 
 from naslib_gennas.errors import InputError
 
@@ -30,3 +31,12 @@ def writing(folder: Optional[Path]) -> Iterator[Optional[Path]]:
         yield folder
     except (OSError, InputError) as error:
         warnings.warn(f"the results in '{folder}' are not complete: {error}", RuntimeWarning, stacklevel=4)
+
+
+def nothing_scored(rows: Sequence[Any]) -> str:
+    """Why none of some architectures has a score, by the commonest `status` and `reason`; empty where one has."""
+    bad = [row for row in rows if row.status in ("failed", "diverged")]
+    if not bad or any(row.status == "ok" for row in rows):
+        return ""
+    (status, reason), _ = Counter((row.status, row.reason) for row in bad).most_common(1)[0]
+    return f"none of {len(rows)} architectures could be scored: {status}" + (f" ({reason})" if reason else "")

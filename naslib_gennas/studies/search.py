@@ -147,7 +147,7 @@ def search(
                 progress(how.name, step, best, len(run.steps), limit)
         finally:
             courses[label] = run.course(how.name)
-        if deep is not None:
+        if deep is not None and courses[label].best is not None:
             count = max(1, len(run.steps) // race.SHARE) if finalists is None else finalists
             left = math.inf
             if budget is not None and looking is not None:

@@ -45,7 +45,7 @@ def write(found: Found, folder: Path) -> None:
         with files.Rows(folder / "history.csv", COLUMNS) as file:
             for row in rows(found.course, found.truth):
                 file.write(row)
-        if found.course.steps and found.complete:
+        if found.best is not None and found.complete:
             plot(found, folder / "search.png")
 
 
@@ -74,7 +74,7 @@ def plot(found: Found, path: Union[str, Path]) -> Path:
                 x, y = [row[along] for row in known], [row[key] for row in known]
                 axis.step(x, y, where="post", color=colour, linestyle=LINES[colour], label=course.method)
                 chosen = plain(course, found.truth)
-                end = {"best_truth": chosen["best"]["truth"], "regret": chosen["regret"]}.get(key)
+                end = {"best_truth": (chosen["best"] or {}).get("truth"), "regret": chosen["regret"]}.get(key)
                 if course.finalists and end is not None:
                     place = len(course.steps) if along == "evaluation" else course.core_seconds
                     axis.plot(place, end, "*", color=colour, markersize=10, label=f"{course.method}, finalist")

@@ -49,6 +49,12 @@ class Several:
         return {"seeds": len(ends), **{key: _spread([value.get(key) for value in values]) for key in _TOLD}}
 
     @property
+    def failure(self) -> str:
+        """Why nothing was found, where no architecture could be scored under any seed; empty otherwise."""
+        reasons = [found.failure for found in self.searches]
+        return reasons[0] if reasons and all(reasons) else ""
+
+    @property
     def remarks(self) -> List[str]:
         """What is to be known of how it searched, each once."""
         return list(dict.fromkeys(remark for found in self.searches for remark in found.remarks))

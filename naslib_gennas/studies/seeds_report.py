@@ -37,7 +37,7 @@ def write(several: Several, folder: Path) -> None:
             for courses in (several.courses(), several.courses(control=True)):
                 for row in _band_rows(courses, several.searches[0].truth):
                     file.write(row)
-        if several.courses():
+        if several.courses() and not several.failure:
             plot(several, folder / "search.png")
 
 
