@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import math
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -274,10 +277,10 @@ def test_the_folder_has_everything_and_the_report_needs_no_network(result: Compa
     assert len(scores) == 20 and float(scores[0]["params"]) == result.columns[0].scores[0]
     content = json.loads((folder / "result.json").read_text())
     assert content["proxies"][0]["settings"]["profile"]["steps"] == 2 and content["n"] == 20
-    html = (folder / "report.html").read_text(encoding="utf-8")
+    page = (folder / "report.html").read_text(encoding="utf-8")
     for outside in ("http://", "https://", "<script", '<link rel="stylesheet'):
-        assert outside not in html
-    assert html.count("data:image/svg+xml") == 1 + 4  # cost, and a scatter for each proxy with scores
+        assert outside not in page
+    assert page.count("data:image/svg+xml") == 1 + 4  # cost, and a scatter for each proxy with scores
 
 
 @pytest.mark.parametrize("width", [1280, 400])
@@ -391,6 +394,43 @@ def test_the_command(truth: Path, tmp_path: Path) -> None:
     assert "cannot score nasbench201" in done.stderr and (tmp_path / "run" / "report.html").is_file()
     wrong = CliRunner().invoke(app, [*common, "--proxies", "params,sinflow"])
     assert wrong.exit_code == 2 and "did you mean 'synflow'" in wrong.stderr and "Traceback" not in wrong.stderr
+
+
+def test_the_command_of_a_report_repeats_it(empty_folder: Path) -> None:
+    from commands import CliRunner
+
+    from naslib_gennas.cli.app import app
+
+    (empty_folder / "mine.py").write_text(
+        "from naslib_gennas.proxies import proxy\n"
+        f"@proxy('spread of {empty_folder}')\n"
+        "def spread(network, inputs, seed):\n"
+        "    return float(sum(one.numel() for one in network.parameters()) % 1000)\n"
+    )
+    archs = [SPACE.format(arch) for arch in sampling.draw(SPACE, 5, 3)]
+    (empty_folder / "a b.txt").write_text("\n".join(archs))
+    (empty_folder / "in").mkdir()
+    (empty_folder / "in" / "t.csv").write_text("arch,acc\n" + "".join(f"{a},{i}\n" for i, a in enumerate(archs)))
+    given = [
+        "--proxies",
+        "params,mine.py",
+        "--archs",
+        "a b.txt",
+        "--truth",
+        "in/t.csv:acc",
+        "--top",
+        "40",
+        "--seed",
+        "2",
+    ]
+    place = ["--workers", "1", "--store", "s.sqlite", "--out"]
+    assert CliRunner().invoke(app, ["compare", "nasbench201", *given, *place, "first"]).exit_code == 0
+    page = html.unescape((empty_folder / "first" / "report.html").read_text())
+    command = next(line for line in page.splitlines() if "gennas compare" in line)
+    command = re.sub(r"<[^>]*>", "", command)
+    assert CliRunner().invoke(app, [*shlex.split(command)[1:], *place, "second"]).exit_code == 0
+    first, second = ((empty_folder / name / "table.csv").read_text() for name in ("first", "second"))
+    assert first == second
 
 
 def test_significance_is_corrected_for_how_many_proxies_there_are(truth: Path) -> None:

@@ -55,3 +55,14 @@ def test_names_in_the_cost_plot_do_not_overlap(seed):
     for number, one in enumerate(boxes):
         for other in boxes[:number]:
             assert not (one.x0 < other.x1 and other.x0 < one.x1 and one.y0 < other.y1 and other.y0 < one.y1)
+
+
+def test_no_name_crosses_the_line_of_the_front():
+    made = comparison_of([column("a name as long as this", 0.1, 1.0), column("b", 0.9, 1.2), column("c", 0.5, 1.9)])
+    axis = comparison_figures.cost(made).axes[0]
+    axis.figure.canvas.draw()
+    (x0, y0), (x1, y1) = axis.transData.transform([(1.0, 0.1), (1.2, 0.9)])
+    for text in axis.texts:
+        box = text.get_window_extent()
+        assert not (box.x0 < x1 < box.x1 and box.y0 < y1 and y0 < box.y1), text
+        assert not (box.y0 < y0 < box.y1 and box.x0 < x1 and x0 < box.x1), text

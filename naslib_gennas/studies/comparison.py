@@ -103,6 +103,7 @@ class Comparison:
         inputs: the input batch of all; None: each proxy's usual one.
         truth: where the truth is from, and how many of the architectures it has (`matched`).
         complete: False where the run was interrupted; then the proxies that were not done are left out.
+        given: options of `gennas compare` that were given as texts or files, by their names: what repeats it.
     """
 
     space: str
@@ -116,6 +117,7 @@ class Comparison:
     truth: Optional[Mapping[str, Any]]
     wall_seconds: float
     complete: bool = True
+    given: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -192,6 +194,9 @@ def compare(
     metrics.check_percent(top_percent)
     settings = {name: scoring.pop(name, None) for name in ("profile", "initialise")}
     inputs = scoring.get("inputs")
+    given = _texts({"truth": truth, "archs": archs, "top": top_percent, **settings})
+    if names is not None and all(isinstance(name, str) for name in names):
+        given["proxies"] = ",".join(names)
     asked = asked_for(USUAL[found.kind] if names is None else names, **settings)
     rivals = _rivals(via, found, asked)
     table = truths.find(truth, found, higher_is_better)
@@ -220,6 +225,7 @@ def compare(
             facts,
             time.perf_counter() - started,
             complete,
+            given,
         )
 
     with scorer:
@@ -232,6 +238,12 @@ def compare(
             done = result(complete=False)
             raise Interrupted(done, f"{len(done.columns)} proxies") from None
     return result(complete=True)
+
+
+def _texts(options: Mapping[str, Any]) -> Dict[str, str]:
+    """Those options of a command that a text or a file can give."""
+    found = {name: str(value) for name, value in options.items() if isinstance(value, (str, Path, float))}
+    return {**found, **({"archs": "FILE"} if options["archs"] is not None and "archs" not in found else {})}
 
 
 def asked_for(names: Sequence[str], profile: Any, initialise: Optional[str]) -> Dict[str, Union[Proxy, Aggregate]]:

@@ -76,7 +76,8 @@ def cost(comparison: Comparison) -> Optional[Figure]:
     made.canvas.draw()  # places the axes, which the labels go by
     # No name covers a point, an interval, or the line of the front.
     taken = [point_names.extent(axis, column.seconds, rho.low, rho.high) for column, rho in shown]
-    taken += [point_names.between(axis, left, right) for left, right in zip(front, front[1:])]
+    for left, right in zip(front, front[1:]):
+        taken += point_names.between(axis, left, right)
     numbers = {column.name: str(number) for number, column in enumerate(comparison.columns, start=1)}
     for column, rho in sorted(shown, key=lambda one: one[0].name not in comparison.front):
         named = len(comparison.columns) <= NAMED or column.name in comparison.front

@@ -23,10 +23,10 @@ def extent(axis: Any, x: float, low: float, high: float) -> Box:
     return left - 4, min(bottom, top) - 2, right + 4, max(bottom, top) + 2
 
 
-def between(axis: Any, left: Tuple[float, float], right: Tuple[float, float]) -> Box:
-    """What the level part of a step from one point to the next covers."""
-    (x0, y0), (x1, _) = axis.transData.transform([left, right])
-    return x0, y0 - 2, x1, y0 + 2
+def between(axis: Any, left: Tuple[float, float], right: Tuple[float, float]) -> List[Box]:
+    """What a step from one point to the next covers: its level part, and the upright one."""
+    (x0, y0), (x1, y1) = axis.transData.transform([left, right])
+    return [(x0, y0 - 2, x1, y0 + 2), (x1 - 2, min(y0, y1), x1 + 2, max(y0, y1))]
 
 
 def label(axis: Any, texts: Sequence[str], point: Tuple[float, float], colour: str, taken: List[Box]) -> None:

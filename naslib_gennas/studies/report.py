@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 from naslib_gennas import files
+from naslib_gennas import truth as truths
 from naslib_gennas.studies import citations, comparison_figures, page, plots
 from naslib_gennas.studies.comparison import FEW, Column, Comparison
 from naslib_gennas.studies.result import writing
@@ -188,14 +189,22 @@ def notes(comparison: Comparison) -> List[str]:
 def command(comparison: Comparison) -> str:
     """The command that repeats a comparison, as far as its settings tell."""
     names = ",".join(column.name for column in comparison.columns if not column.name.startswith("naslib:"))
-    parts = ["gennas", "compare", comparison.space, "--proxies", names, "--n", str(comparison.n)]
+    given = comparison.given
+    parts = ["gennas", "compare", comparison.space, "--proxies", given.get("proxies", names)]
+    parts += ["--archs", given["archs"]] if "archs" in given else ["--n", str(comparison.n)]
     parts += ["--seed", str(comparison.seed)]
-    if comparison.truth is not None:
-        parts += ["--truth", str(comparison.truth["name"])]
+    if comparison.truth is None:
+        parts += ["--truth", "none"]
+    else:
+        named = given.get("truth", truths.INSTALLED)
+        parts += ["--truth", str(comparison.truth["name"]) if named == truths.INSTALLED else named]
         if comparison.truth.get("decided") == "asked":
             parts.append("--higher-is-better" if comparison.truth["higher_is_better"] else "--lower-is-better")
     if comparison.inputs is not None:
         parts += ["--inputs", comparison.inputs]
+    for name, usual in (("profile", None), ("initialise", None), ("top", "10.0")):
+        if given.get(name, usual) != usual:
+            parts += [f"--{name}", given[name]]
     if any(column.name.startswith("naslib:") for column in comparison.columns):
         parts += ["--via", "naslib"]
     return " ".join(map(shlex.quote, parts))
