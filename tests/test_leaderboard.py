@@ -202,7 +202,7 @@ def test_the_cost_picture_names_every_proxy_with_scores_and_has_plain_numbers(bo
     assert ticks and all(float(text) > 0 for text in ticks)
 
 
-@pytest.mark.parametrize("n", ["0", "x", "darts=", "10,nds=-3", "²", 0, -1])
+@pytest.mark.parametrize("n", ["0", "x", "darts=", "10,nds=-3", "²", 0, -1, "60,nds" + "[" * 20000 + "=4"])
 def test_a_size_that_is_none_is_refused(n: Any) -> None:
     with pytest.raises(InputError, match="it takes a number from 1 up"):
         study.sizes(n)

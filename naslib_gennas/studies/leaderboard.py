@@ -34,6 +34,8 @@ USUAL = (
 USUAL_N = 60
 #: With all of the first so many scores failed, a proxy cannot score a space.
 TRIES = 3
+# Longer patterns of names are none.
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -278,7 +280,7 @@ def sizes(n: Union[int, str]) -> Callable[[str], int]:
     parts: List[Tuple[str, int]] = [("*", USUAL_N)]
     for part in str(n).split(","):
         name, _, number = part.strip().rpartition("=")
-        if not reading.whole(number, 1, 10**9):
+        if not reading.whole(number, 1, 10**9) or len(name) > _LONGEST_NAME:
             raise InputError(
                 f"n is '{' '.join(str(n)[:60].split())}'; it takes a number from 1 up, or as in 60,darts=40,nds-*=40"
             )
