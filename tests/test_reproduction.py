@@ -105,6 +105,11 @@ def test_rows_without_ground_truth_say_what_to_install_and_fail_nothing_else(her
     assert len({tuple(values) for values in scores.values()}) == len(scores)  # biases of the heads count, too
 
 
+def test_a_table_that_no_row_uses_is_refused(tables) -> None:
+    with pytest.raises(InputError, match="has no use here: the search spaces are nasbench101; leave it out"):
+        reproduce("table1", truths=[f"nasbench201={tables / 'some.csv'}"])
+
+
 def test_ground_truth_whose_name_does_not_say_is_turned_round_on_request(here, tables, tmp_path, monkeypatch) -> None:
     only(monkeypatch, "table5", lambda row: row.space == "nasbench101" and row.seed == 0)
     (tmp_path / "t.csv").write_text((tables / "some.csv").read_text().replace("cifar10_test_acc", "cifar10", 1))

@@ -114,7 +114,7 @@ def available(
         others: whether what is named for another search space counts, too.
 
     Raises:
-        InputError: see `find`; not that there is none.
+        InputError: see `find`, and a table that is named for a search space that has no part; not that there is none.
     """
     found: Dict[str, Benchmark] = {}
     for text in named:
@@ -122,8 +122,10 @@ def available(
         if not equals or not name or not spec:
             raise InputError(f"truth '{text}' is not SPACE=FILE or SPACE=FILE:COLUMN")
         space = next((one for one in candidates if one.name == name), None) or spaces.get(name)
-        if others or any(one.name == space.name for one in candidates):
-            found[space.name] = _given(space, spec, found.get(space.name))
+        if not others and all(one.name != space.name for one in candidates):
+            known = ", ".join(one.name for one in candidates)
+            raise InputError(f"truth '{text}' has no use here: the search spaces are {known}; leave it out")
+        found[space.name] = _given(space, spec, found.get(space.name))
     remarks: List[str] = []
     for folder in folders:
         for benchmark in _in_folder(Path(folder), [one for one in candidates if one.name not in found], remarks):
