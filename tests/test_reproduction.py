@@ -201,8 +201,8 @@ def test_table_4_is_networks_of_imagenets_size_with_pictures(monkeypatch, tmp_pa
 
 def test_the_task_of_search_d14_is_searched_on_labelled_cells(monkeypatch, tmp_path) -> None:
     """It finds what task search and search find one after the other."""
-    monkeypatch.setitem(reproduction_searches.EVALUATIONS, "small", 8)
-    monkeypatch.setitem(reproduction_searches._AGEING, "small", {"population": 4, "tournament": 2})
+    monkeypatch.setitem(reproduction_searches.EVALUATIONS, "small", 4)
+    monkeypatch.setitem(reproduction_searches._AGEING, "small", {"population": 2, "tournament": 1})
     monkeypatch.setattr(reproduction_searches, "_QUICK", {"steps": 3})
     monkeypatch.setattr(reproduction_searches, "_sized", lambda row, arch: {})
     only(monkeypatch, "table4", lambda row: row.few_shot)
@@ -224,9 +224,10 @@ def test_the_task_of_search_d14_is_searched_on_labelled_cells(monkeypatch, tmp_p
         store=tmp_path / "s.sqlite",
         progress=lambda *step: told.append(step),
     )
-    assert told[-1][1:] == (16, 16) and [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert told[-1][1:] == (8, 8) and [done for _, done, _ in told] == sorted(done for _, done, _ in told)
     profile = Profile(name="TINY", **TINY)
-    common = {"evaluations": 8, "control": False, "population": 4, "tournament": 2, "workers": 1}
+    common = {"evaluations": 4, "control": False, "population": 2, "tournament": 1, "workers": 1}
+    common["store"] = tmp_path / "s.sqlite"
     found = task_search.search("darts", values, profile=profile.replace(steps=3), **common)
     best = search.search("darts", proxy=gennas.from_task(found.candidate, profile), finalists=0, **common)
     assert made.measured[0].arch == best.course.best.arch
