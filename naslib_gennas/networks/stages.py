@@ -64,6 +64,7 @@ class _Search:
     def __init__(self, calls: Calls, excluded: set) -> None:
         self.calls, self.values = calls, calls.values
         self._counted: Dict[int, int] = {}
+        self.starts = _starts(calls.values)
         self.maps = [v for v in calls.values if v.given and v.size > 1 and v.parameters and v.index not in excluded]
         self.made_by: Dict[int, List[int]] = {}
         for index, call in enumerate(calls.calls):
@@ -147,7 +148,7 @@ class _Search:
                 fresh = 1 << value.index if value.index == start.index else 0
                 behind = [] if value.index <= start.index else behind
             else:
-                fresh = 1 << value.index if value.given and not value.parents else 0
+                fresh = 1 << value.index if value.index in self.starts else 0
             bits = fresh
             if behind:
                 common = behind[0]
@@ -217,7 +218,7 @@ class _Search:
         for grid, bits in own.items():
             if self.share(bits) < OWN_SHARE or not all(_differs(end.grid, grid) for end in found):
                 continue
-            if not _differs(turn.grid, grid):
+            if not _differs(turn.grid, grid) or self._within_a_block(grid, inside):
                 continue
             here = [v for v in inside if v.grid == grid and v.index in self.made_by]
             most = max((self.share(v.parameters) for v in here), default=0.0)
@@ -228,6 +229,24 @@ class _Search:
                     found.append(shallow[-1])
                     break
         return sorted(found, key=lambda v: v.index)
+
+    def _within_a_block(self, grid: Tuple[int, ...], inside: Sequence[Value]) -> bool:
+        """Whether a block lowers the resolution in two steps, and only it works at the one in between."""
+        owners = [v for v in inside if v.grid == grid and v.own]
+        if sum(v.weighted for v in owners) >= BODY:
+            return False
+        chains = [self.calls.inside(v.call) for v in owners]
+        for index in reversed(chains[0]):
+            call = self.calls.calls[index]
+            if call.composite and all(index in chain for chain in chains):
+                before = self.values[call.entered].grid if call.entered >= 0 else ()
+                after = [self.values[value].grid for _, value in call.outputs]
+                return (
+                    call.parent >= 0
+                    and bool(before and after and after[0])
+                    and (_drops(before, grid) and _drops(grid, after[0]))
+                )
+        return False
 
     def _repeated(self, levels: Sequence[List[Value]]) -> List[Value]:
         """The outputs of the longest chain of equal blocks that keep the shape, side by side on the trunk; or their
@@ -276,6 +295,15 @@ class _Search:
         return [*ends[:-1], *chosen][-count:], behind
 
 
+def _starts(values: Sequence[Value]) -> set:
+    """The inputs that paths begin at: all but small ones beside a large one, such as a time step, and masks."""
+    inputs = [value for value in values if value.given and not value.parents]
+    most = max((math.prod(value.shape) for value in inputs), default=0)
+    large = [value for value in inputs if 4 * math.prod(value.shape) >= most]
+    whole = [value for value in large if value.channel == len(value.shape)]  # token numbers, and what goes with them
+    return {value.index for value in large if value not in whole[1:]}
+
+
 def _spread(down: List[Value], up: List[Value], count: int) -> List[Value]:
     """The last map, the end of the encoder, and what lies between and before them, `count` in all."""
     if count == 1:
@@ -287,13 +315,14 @@ def _spread(down: List[Value], up: List[Value], count: int) -> List[Value]:
 
 def _drops(before: Tuple[int, ...], after: Tuple[int, ...]) -> bool:
     if len(before) != len(after):
-        return math.prod(after) < DROP * math.prod(before)
+        return len(after) < len(before) and math.prod(after) < DROP * math.prod(before)
     return any(new < DROP * old for old, new in zip(before, after))
 
 
 def _rises(before: Tuple[int, ...], after: Tuple[int, ...]) -> bool:
     if len(before) != len(after):
-        return math.prod(after) > RISE * math.prod(before)
+        # A sequence that an image's tokens are put into is no higher resolution.
+        return len(before) < len(after) and math.prod(after) > RISE * math.prod(before)
     return any(new > RISE * old for old, new in zip(before, after))
 
 

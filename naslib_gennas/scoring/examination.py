@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
@@ -15,6 +16,7 @@ from naslib_gennas.networks.calls import Calls
 from naslib_gennas.networks.named import StageName
 from naslib_gennas.networks.tapped import NotFinite, Tap, TapMissing, TappedNetwork, tap_of
 from naslib_gennas.proxies.proxy import Proxy
+from naslib_gennas.regression import batches
 from naslib_gennas.regression.batches import Batch
 from naslib_gennas.scoring import network_inputs, step_cost
 
@@ -93,27 +95,43 @@ def examine(
     batch, what, side, read, notes = _taken(make, network, proxy, inputs, resolution, names, device)
     parameters = sum(size for _, size in read.parameters)
     plain = Examination((), batch, what, parameters, side, notes=notes)
+    weights = {name for name, _ in read.parameters}
+    if read.across:
+        notes.append(
+            f"'{read.across}' works across the examples of a batch: it takes steps first, and is given examples first "
+            "(batch_first=True is missing)"
+        )
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+        if "running_" not in name and name not in weights:
+            tensor = tensor[~torch.isinf(tensor)]  # a mask of attention, say
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             plain.broken = f"'{name}' holds numbers that are not finite, before any training"
             return plain
-    small = _small(network, batch, device)
+    axis = read.values[0].batch or 0
+    small = _small(network, batch, device, axis=axis)
+    examples = calls.each(batch.tensors)[0].shape[axis]
     skipped: Set[int] = set()
     at_times = False
     lost = _lost(make, read, small)
+    unread = _unread(read)
     while True:
-        chosen, head, unused = _stages(read, names, count, skipped, excluded)
+        if skipped and names is None and not stages.find(read, count, tuple(skipped)).ends:
+            raise InputError(
+                "every stage of the network is skipped in training at times, or it takes another path than in "
+                "evaluation; name a stage that is always computed, or score a part of it" + _parts(make, small)
+            )
+        chosen, head, unused = _stages(read, names, count, skipped)
+        head &= ~unread
         backbone = (1 << len(read.parameters)) - 1 & ~(head & ~lost) & ~unused
         tap_names = tuple(tap_of(read.values[index], read) for index in chosen)
         again = [tap for tap in tap_names if tap in excluded]
         if again:
             skipped |= {index for index, tap in zip(chosen, tap_names) if tap in again}
             continue
-        axis = read.values[0].batch or 0
         try:
             found, shielded, note = _gradients(make, device, tap_names, small, read.names(backbone), axis)
-            more = _small(network, batch, device, 2 * FEW)
-            cost = step_cost.of(staged(make().to(device), tap_names, axis, shielded), small, more, len(batch))
+            more = _small(network, batch, device, 2 * FEW, axis)
+            cost = step_cost.of(staged(make().to(device), tap_names, axis, shielded), small, more, examples)
         except TapMissing as missing:
             if names is not None:
                 raise InputError(
@@ -156,15 +174,24 @@ def _taken(
         read = _read(make, own, device)
         if read.error is not None and not named.all_computed(read, names):
             size = network_inputs.size_of(own.tensors)
-            raise InputError(f"the network cannot take the inputs given, {size} ({said_by(read.error)})")
+            whole = any(not tensor.is_floating_point() for tensor in calls.each(own.tensors))
+            advice = "; whole numbers are taken as they are, such as tokens: give images as inputs.float()"
+            raise InputError(
+                f"the network cannot take the inputs given, {size} ({said_by(read.error)}){advice * whole}"
+            )
         return own, f"given, {network_inputs.size_of(own.tensors)}", None, read, []
     failed: List[Tuple[str, str]] = []
+    refused: Optional[Batch] = None  # the first
     small: Optional[Tuple[Batch, str, Calls]] = None  # one that the network takes, but not as a whole
     for batch, what, side in network_inputs.made(network, inputs, proxy, resolution):
         read = _read(make, batch, device)
         if read.error is not None and not named.all_computed(read, names):
             failed.append((network_inputs.size_of(batch.tensors), said_by(read.error)))
+            refused = refused or batch
             continue
+        if inputs is None and side is None and read.values[0].batch == 1 and len(batch.tensor) == proxy.count("cnn"):
+            batch = batches.given(batch.tensor.transpose(0, 1).contiguous())  # steps first, as the network takes them
+            read = _read(make, batch, device)
         free = inputs is None and resolution is None and names is None
         if free and side is None and _lost(make, read, _small(network, batch, device)):
             small = small or (batch, what, read)
@@ -180,13 +207,19 @@ def _taken(
     if small is not None:
         batch, what, read = small
         return batch, what, None, read, [f"scored on {network_inputs.size_of(batch.tensors)} ({what})"]
-    first, reason = failed[0] if failed else ("images", "")
+    first, reason = failed[0] if failed else ("", "")
+    if refused is not None and _trains(make(), _small(network, refused, device)):
+        raise InputError(
+            f"the network runs in training mode alone ({reason}); it is looked at in evaluation mode, too: let its "
+            "forward take both"
+        )
+    first = f"{first} images" if first.count("x") == 3 or not failed else f"a batch of {first}"
     tried = f"; {len(failed) - 1} other sizes fail, too" if len(failed) > 1 else ""
     if resolution is not None:
         advice = "leave resolution out to let one be found, or give what it takes as inputs=, such as a tensor"
-        raise InputError(f"the network cannot take {first} images ({reason}); {advice}")
+        raise InputError(f"the network cannot take {first} ({reason}); {advice}")
     raise InputError(
-        f"the network cannot take {first} images ({reason}){tried}; give what it takes as inputs=, a tensor, a tuple "
+        f"the network cannot take {first} ({reason}){tried}; give what it takes as inputs=, a tensor, a tuple "
         "or dict of tensors, or a shape such as (3, 224, 224), or name stages that come before what fails"
     )
 
@@ -215,19 +248,21 @@ def _resized(batch: Batch, side: int) -> Batch:
     try:
         return batch.at(len(batch), side)
     except InputError:  # channels of another number: made of what is there
-        from naslib_gennas.regression import batches
-
         return batches.given(nn.functional.interpolate(batch.tensor, (side, side), mode="bilinear"))
 
 
 def _read(make: Callable[[], nn.Module], batch: Batch, device: torch.device) -> Calls:
     network = make().to(device).eval()  # fresh: some networks keep what the size of an input has made them
-    return calls.read(network, _small(network, batch, device))
+    read = calls.read(network, _small(network, batch, device))
+    if read.error is None and read.values[0].batch == 1:  # a recurrent network's: steps come first
+        network = make().to(device).eval()
+        read = calls.read(network, _small(network, batch, device, axis=1))
+    return read
 
 
-def _small(network: nn.Module, batch: Batch, device: torch.device, count: int = FEW) -> calls.Inputs:
+def _small(network: nn.Module, batch: Batch, device: torch.device, count: int = FEW, axis: int = 0) -> calls.Inputs:
     """A few examples of the batch, in the network's precision."""
-    return network_inputs.as_floats_of(network, network_inputs.few(batch.to(device).tensors, count))
+    return network_inputs.as_floats_of(network, network_inputs.few(batch.to(device).tensors, count, axis))
 
 
 def _lost(make: Callable[[], nn.Module], read: Calls, small: calls.Inputs) -> int:
@@ -263,6 +298,18 @@ def _on_a_pixel(read: Calls) -> int:
     return bits
 
 
+def _unread(read: Calls) -> int:
+    """The parameters of a large part of the network that works on several places whose layout is not known."""
+    bits = 0
+    for value in read.values:
+        if len(value.shape) > 2 and value.given and not value.size and value.weighted and value.batch is not None:
+            examples = value.shape[value.batch]
+            channels = value.shape[value.channel] if value.channel < len(value.shape) else 1
+            bits |= value.own if math.prod(value.shape) > examples * channels else 0
+    bits &= ~_mapped(read)
+    return bits if read.elements(bits) > (1 - WARN) * sum(size for _, size in read.parameters) else 0
+
+
 def _mapped(read: Calls) -> int:
     bits = 0
     for value in read.values:
@@ -272,18 +319,14 @@ def _mapped(read: Calls) -> int:
 
 
 def _stages(
-    read: Calls, names: Optional[Sequence[StageName]], count: int, skipped: Set[int], excluded: Sequence[Tap]
+    read: Calls, names: Optional[Sequence[StageName]], count: int, skipped: Set[int]
 ) -> Tuple[List[int], int, int]:
     """The values at the ends of stages, and the parameters of the head and those that are not used."""
     found = stages.find(read, count, tuple(skipped))
     if names is not None:
         return [named.value(read, name) for name in names], found.head, found.unused
     if not found.ends:
-        raise InputError(
-            _no_maps(read)
-            if not skipped
-            else "every stage of the network is skipped in training at times; name one that is always computed"
-        )
+        raise InputError(_no_maps(read))
     return [value.index for value in found.ends], found.head, found.unused
 
 
@@ -296,9 +339,15 @@ def _no_maps(read: Calls) -> str:
             # The outermost part that sees them so, such as the whole of an image network.
             around = (read.calls[index] for index in read.inside(number))
             part = next(one for one in around if any(shape[:1] == (several[0],) for shape in _shapes(read, one)))
-            return (
+            folded = (
                 f"'{part.name}' gives {several[0]} outputs for a batch of {images}: frames or crops were folded into "
-                f"the batch; score the part that sees one at a time: score_network(module.get_submodule('{part.name}'))"
+                "the batch"
+            )
+            inside = sum(size for name, size in read.parameters if name.startswith(f"{part.name}."))
+            if 2 * inside < sum(size for _, size in read.parameters):
+                return f"{folded}; score a module that does to a single one what the network does to each"
+            return (
+                f"{folded}; score the part that sees one at a time: score_network(module.get_submodule('{part.name}'))"
             )
     return (
         "no part of the network gives a feature map (images, channels, height, width), or tokens or a sequence; "
@@ -350,13 +399,19 @@ def _parts(make: Callable[[], nn.Module], small: calls.Inputs) -> str:
     """Names children that run on the same input in training mode."""
     working = []
     for name, child in make().named_children():
-        try:
-            with torch.no_grad():
-                calls.run(child.train(), small)
+        if _trains(child, small):
             working.append(name)
-        except Exception:  # a part that takes something else
-            continue
     return f"; these parts take the input as it is: {', '.join(working[:5])}" if working else ""
+
+
+def _trains(module: nn.Module, small: calls.Inputs) -> bool:
+    """Whether a network, or a part of it, takes a batch in training mode."""
+    try:
+        with torch.no_grad():
+            calls.run(module.train(), calls.changed(small, torch.clone))
+        return True
+    except Exception:  # whatever the user's network raises
+        return False
 
 
 def _shares(
