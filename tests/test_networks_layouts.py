@@ -258,3 +258,112 @@ def test_attention_across_the_images_of_a_batch_is_told():
     (note,) = (note for note in describe_network(Mistaken(False), profile=QUICK).notes if "across" in note)
     assert note.startswith("'block' works across the examples of a batch") and "batch_first=True" in note
     assert not [note for note in describe_network(Mistaken(True), profile=QUICK).notes if "across" in note]
+
+
+class OwnAttention(nn.Module):
+    """Attention by hand: heads are split and joined by reshapes, the products are of matrices."""
+
+    def __init__(self, width=16):
+        super().__init__()
+        self.queries, self.rest, self.out = (
+            nn.Linear(width, width),
+            nn.Linear(width, 2 * width),
+            nn.Linear(width, width),
+        )
+
+    def forward(self, x, given):
+        images, tokens, width = x.shape
+        queries = self.queries(x).view(images, tokens, 2, -1).transpose(1, 2)
+        keys, values = self.rest(given).view(images, given.shape[1], 2, 2, -1).permute(2, 0, 3, 1, 4)
+        weights = (queries @ keys.transpose(-2, -1)).softmax(-1)
+        return self.out((weights @ values).transpose(1, 2).reshape(images, tokens, width))
+
+
+class OwnLatents(nn.Module):
+    def __init__(self, latents):
+        super().__init__()
+        self.embed, self.latents = nn.Conv2d(3, 16, 4, 4), nn.Parameter(torch.randn(latents, 16))
+        self.gather, self.blocks = OwnAttention(), nn.ModuleList(Attention(16) for _ in range(3))
+
+    def forward(self, x):
+        x = self.gather(self.latents.expand(len(x), -1, -1), self.embed(x).flatten(2).transpose(1, 2))
+        for block in self.blocks:
+            x = block(x)
+        return x.mean(1)
+
+
+@pytest.mark.parametrize("latents", [7, 32])
+def test_attention_by_hand_gathers_latents_without_a_grid(latents):
+    assert found(OwnLatents(latents)) == [f"blocks.{index}: 16x{latents}" for index in range(3)]
+
+
+class Graph(nn.Module):
+    """Every layer takes the adjacency matrix, which is larger than the vertices' features."""
+
+    def __init__(self, depth):
+        super().__init__()
+        self.enter, self.layers = nn.Linear(4, 16), nn.ModuleList(nn.Linear(16, 16) for _ in range(depth))
+
+    def forward(self, x, edges):
+        x = self.enter(x)
+        for linear in self.layers:
+            x = functional.relu(edges @ linear(x)) + x
+        return x
+
+
+def test_what_every_layer_is_given_beside_its_input_hides_no_stage():
+    inputs = (torch.randn(4, 10, 4), torch.rand(4, 10, 10))
+    told = describe_network(Graph(3), inputs=inputs, profile=QUICK)
+    assert [stage.place for stage in told.stages] == ["the network/add#1", "the network/add#2", "the network"]
+
+
+class Experts(nn.Module):
+    """Every token is written to its place by one of two experts."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.choose = nn.Conv2d(3, 16, 8, 8), nn.Linear(16, 2)
+        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(16, 64), nn.GELU(), nn.Linear(64, 16)) for _ in range(2))
+        self.last = nn.Linear(16, 16)
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        flat = x.reshape(-1, 16)
+        weights, chosen = self.choose(flat).softmax(-1).max(-1)
+        made = torch.zeros_like(flat)
+        for number, expert in enumerate(self.experts):
+            made[chosen == number] = expert(flat[chosen == number]) * weights[chosen == number, None]
+        return self.last(x + made.view_as(x))
+
+
+def test_what_is_written_into_a_tensor_counts():
+    torch.manual_seed(0)
+    told = describe_network(Experts(), profile=QUICK)
+    assert told.reached == 1.0 and told.head == ()
+
+
+def test_a_generator_is_given_vectors():
+    enter, up = nn.Linear(16, 32 * 16), nn.ConvTranspose2d(32, 16, 4, 2, 1)
+    network = nn.Sequential(enter, nn.Unflatten(-1, (32, 4, 4)), up, nn.ReLU(), nn.ConvTranspose2d(16, 3, 4, 2, 1))
+    told = describe_network(network, profile=QUICK)
+    assert told.inputs == "noise, vectors of 16 numbers" and told.reached == 1.0
+    assert [str(stage) for stage in told.stages][-1] == "4: 3x16x16"
+
+
+class Shuffled(nn.Module):
+    """The resolution rises by a 1x1 convolution whose channels become pixels."""
+
+    def __init__(self):
+        super().__init__()
+        self.enter, self.down = nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 16, 2, 2)
+        self.middle = nn.Sequential(nn.Conv2d(16, 16, 3, 1, 1), nn.ReLU())
+        self.up = nn.Sequential(nn.Conv2d(16, 32, 1), nn.PixelShuffle(2))
+        self.out = nn.Conv2d(8, 3, 3, 1, 1)
+
+    def forward(self, x):
+        x = self.enter(x)
+        return self.out(x + self.up(self.middle(self.down(x))))
+
+
+def test_the_encoder_ends_before_the_block_that_raises_the_resolution():
+    assert found(Shuffled())[-2:] == ["middle: 16x16x16", "out: 3x32x32"]

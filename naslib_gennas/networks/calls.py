@@ -215,9 +215,13 @@ class _Reader(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         tensors = list(_tensors((args, kwargs or {})))
         output = func(*args, **(kwargs or {}))
+        if name == "__setitem__":
+            output, result = args[0], output  # it is another value from now on
+        else:
+            result = output
         made = [t for t in (output if isinstance(output, (tuple, list)) else [output]) if isinstance(t, torch.Tensor)]
         if not made or name == "__get__" and made[0] is tensors[0]:
-            return output
+            return result
         own, parents = 0, []
         for tensor in tensors:
             own |= self._bits.get(id(tensor), 0)
@@ -226,7 +230,7 @@ class _Reader(TorchFunctionMode):
         if own or parents:
             for tensor in made:
                 self._note(tensor, name, tuple(parents), own, args, kwargs or {})
-        return output
+        return result
 
     def _note(
         self, tensor: torch.Tensor, name: str, parents: Tuple[int, ...], own: int, args: Any = (), kwargs: Any = None
@@ -254,9 +258,10 @@ class _Reader(TorchFunctionMode):
 
 
 def _joined(args: Any, kwargs: Any) -> List[torch.Tensor]:
-    """The tensors that a concatenation puts together."""
+    """The tensors that a concatenation puts together; of any other function the first two arguments."""
     parts = (kwargs or {}).get("tensors", args[0] if args else ())
-    return [part for part in parts if isinstance(part, torch.Tensor)] if isinstance(parts, (list, tuple)) else []
+    parts = parts if isinstance(parts, (list, tuple)) else args[:2]
+    return [part for part in parts if isinstance(part, torch.Tensor)]
 
 
 def _marked(tensor: torch.Tensor) -> int:

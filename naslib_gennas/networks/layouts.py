@@ -64,6 +64,7 @@ _TOKENWISE = ("linear", "layer_norm", "rms_norm", "multi_head_attention", "_tran
 _LAST = (*_TOKENWISE, "embedding", "scaled_dot")
 _PICKING = ("gather", "take_along_dim", "index_select")
 _JOINING = ("cat", "concat", "concatenate")
+_PRODUCTS = ("matmul", "bmm", "__matmul__")
 _ELEMENTWISE = ("add", "sub", "rsub", "mul", "div")
 
 
@@ -85,11 +86,12 @@ def tell(
         name, args, kwargs: the function that made it.
         images: in the batch.
         floating: its numbers are.
-        joined: what a concatenation puts together, with their values.
+        joined: what a concatenation puts together, or a product multiplies, with their values.
     """
     source = _source(value, behind)
     value.extra, value.after = source.extra, source.after
-    _lay_out(value, source, name, args, kwargs, images)
+    factors = (joined[0][1], joined[1][1]) if name in _PRODUCTS and len(joined) == 2 else None
+    _lay_out(value, source, name, args, kwargs, images, factors)
     tokens = len(value.shape) == 3 and value.batch is not None and value.channel not in (value.batch, 3)
     if floating and tokens:
         axis = 3 - value.channel - (value.batch or 0)
@@ -140,7 +142,15 @@ def _cut(value: Value, source: Value, parts: Sequence[Any]) -> None:
         value.extra, value.after = source.extra - first, last - source.extra - source.size
 
 
-def _lay_out(value: Value, source: Value, name: str, args: Any, kwargs: Any, images: int) -> None:
+def _lay_out(
+    value: Value,
+    source: Value,
+    name: str,
+    args: Any,
+    kwargs: Any,
+    images: int,
+    factors: Optional[Tuple[Optional[Value], Optional[Value]]] = None,
+) -> None:
     """Where images and channels lie in a value, as the function that made it says."""
     dimensions, before = len(value.shape), len(source.shape)
     batch, channel = source.batch, source.channel
@@ -153,6 +163,12 @@ def _lay_out(value: Value, source: Value, name: str, args: Any, kwargs: Any, ima
         channel = 1
     elif name.startswith(_LAST):
         channel = dimensions - 1
+    elif name in _PRODUCTS and dimensions > 2 and factors is not None:
+        # Of what is multiplied from the left with weights or with an attention's, the axis of channels stays.
+        first, second = factors
+        of = second if second is not None and second.given else first
+        if of is not None and len(of.shape) == dimensions and of.channel >= dimensions - 2:
+            channel = of.channel
     elif name == "stack" and dimensions == before + 1:
         axis = kwargs.get("dim", args[1] if len(args) > 1 else 0) % dimensions
         batch = batch if batch is None else batch + (batch >= axis)

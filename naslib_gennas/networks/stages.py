@@ -64,13 +64,13 @@ class _Search:
     def __init__(self, calls: Calls, excluded: set) -> None:
         self.calls, self.values = calls, calls.values
         self._counted: Dict[int, int] = {}
-        self.starts = _starts(calls.values)
         self.maps = [v for v in calls.values if v.given and v.size > 1 and v.parameters and v.index not in excluded]
         self.made_by: Dict[int, List[int]] = {}
         for index, call in enumerate(calls.calls):
             for _, value in call.outputs:
                 self.made_by.setdefault(value, []).append(index)
         self.before = self._ancestors()
+        self.starts = self._starts()
 
     def share(self, bits: int) -> float:
         """The part of all numbers in parameters that these hold."""
@@ -122,8 +122,30 @@ class _Search:
             own[value.grid] = own.get(value.grid, 0) | value.own
         for grid in sorted(own, key=math.prod):
             if self.share(own[grid]) >= 2 * OWN_SHARE:
-                return max((v for v in lower if v.grid == grid), key=lambda v: (self.share(v.parameters), v.index))
+                turn = max((v for v in lower if v.grid == grid), key=lambda v: (self.share(v.parameters), v.index))
+                return self._before_rise(turn)
         return last
+
+    def _before_rise(self, turn: Value) -> Value:
+        """The value that a block begins with which only raises the resolution, where the turn lies inside of one."""
+        for index in self.calls.inside(turn.call):
+            call = self.calls.calls[index]
+            if call.parent < 0 or call.entered < 0 or not call.composite or not call.outputs:
+                continue
+            entered, left = self.values[call.entered], self.values[call.outputs[0][1]]
+            inside = self.values[call.start : call.end]
+            if entered.grid != turn.grid or entered not in self.maps or not _rises(entered.grid, left.grid):
+                continue
+            if sum(v.weighted for v in inside) == 1 and all(v.grid in (entered.grid, left.grid, ()) for v in inside):
+                return entered
+        return turn
+
+    def _starts(self) -> set:
+        """The inputs that paths begin at: those that maps of their own are made of, not a time step or a mask."""
+        inputs = [value.index for value in self.values if value.given and not value.parents]
+        every = sum(1 << index for index in inputs)
+        alone = {self.before[value.index] & every for value in self.maps}
+        return {index for index in inputs if 1 << index in alone} or set(inputs)
 
     def _ancestors(self) -> List[int]:
         before: List[int] = []
@@ -293,15 +315,6 @@ class _Search:
         if self.share(behind) >= 0.5:  # more than a head: it must be reached
             chosen, behind = [*chosen[:-1], ends[-1]], 0
         return [*ends[:-1], *chosen][-count:], behind
-
-
-def _starts(values: Sequence[Value]) -> set:
-    """The inputs that paths begin at: all but small ones beside a large one, such as a time step, and masks."""
-    inputs = [value for value in values if value.given and not value.parents]
-    most = max((math.prod(value.shape) for value in inputs), default=0)
-    large = [value for value in inputs if 4 * math.prod(value.shape) >= most]
-    whole = [value for value in large if value.channel == len(value.shape)]  # token numbers, and what goes with them
-    return {value.index for value in large if value not in whole[1:]}
 
 
 def _spread(down: List[Value], up: List[Value], count: int) -> List[Value]:

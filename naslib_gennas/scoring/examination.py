@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
@@ -16,16 +15,20 @@ from naslib_gennas.networks.calls import Calls
 from naslib_gennas.networks.named import StageName
 from naslib_gennas.networks.tapped import NotFinite, Tap, TapMissing, TappedNetwork, tap_of
 from naslib_gennas.proxies.proxy import Proxy
-from naslib_gennas.regression import batches
 from naslib_gennas.regression.batches import Batch
-from naslib_gennas.scoring import network_inputs, step_cost
+from naslib_gennas.scoring import step_cost
+from naslib_gennas.scoring.network_batch import (
+    FEW,
+    ends_in_a_pixel,
+    lost_at,
+    small_batch,
+    taken,
+    trains,
+    unread_by,
+)
 
-#: Examples that a network is looked at with: so many that hardly anything else in a network has that number.
-FEW = 3
 #: The share of the backbone's parameters that the stages should reach, and below which there is no score.
 WARN, REFUSE = 0.9, 0.5
-# A network whose last maps are of one pixel at this size is made for larger images.
-LARGEST = 256
 
 
 @dataclass
@@ -92,7 +95,7 @@ def examine(
         InputError: the network cannot be scored; the message says what to do.
     """
     network = make().to(device).eval()
-    batch, what, side, read, notes = _taken(make, network, proxy, inputs, resolution, names, device)
+    batch, what, side, read, notes = taken(make, network, proxy, inputs, resolution, names, device)
     parameters = sum(size for _, size in read.parameters)
     plain = Examination((), batch, what, parameters, side, notes=notes)
     weights = {name for name, _ in read.parameters}
@@ -108,12 +111,12 @@ def examine(
             plain.broken = f"'{name}' holds numbers that are not finite, before any training"
             return plain
     axis = read.values[0].batch or 0
-    small = _small(network, batch, device, axis=axis)
+    small = small_batch(network, batch, device, axis=axis)
     examples = calls.each(batch.tensors)[0].shape[axis]
     skipped: Set[int] = set()
     at_times = False
-    lost = _lost(make, read, small)
-    unread = _unread(read)
+    lost = lost_at(make, read, small)
+    unread = unread_by(read)
     while True:
         if skipped and names is None and not stages.find(read, count, tuple(skipped)).ends:
             raise InputError(
@@ -130,7 +133,7 @@ def examine(
             continue
         try:
             found, shielded, note = _gradients(make, device, tap_names, small, read.names(backbone), axis)
-            more = _small(network, batch, device, 2 * FEW, axis)
+            more = small_batch(network, batch, device, 2 * FEW, axis)
             cost = step_cost.of(staged(make().to(device), tap_names, axis, shielded), small, more, examples)
         except TapMissing as missing:
             if names is not None:
@@ -159,162 +162,11 @@ def examine(
     return plain
 
 
-def _taken(
-    make: Callable[[], nn.Module],
-    network: nn.Module,
-    proxy: Proxy,
-    inputs: Any,
-    resolution: Optional[int],
-    names: Any,
-    device: torch.device,
-) -> Tuple[Batch, str, Optional[int], Calls, List[str]]:
-    """The batch that the network takes, what it is, the network's forward pass on it, and what was assumed."""
-    own = network_inputs.given(inputs, proxy)
-    if own is not None:
-        read = _read(make, own, device)
-        if read.error is not None and not named.all_computed(read, names):
-            size = network_inputs.size_of(own.tensors)
-            whole = any(not tensor.is_floating_point() for tensor in calls.each(own.tensors))
-            advice = "; whole numbers are taken as they are, such as tokens: give images as inputs.float()"
-            raise InputError(
-                f"the network cannot take the inputs given, {size} ({said_by(read.error)}){advice * whole}"
-            )
-        return own, f"given, {network_inputs.size_of(own.tensors)}", None, read, []
-    failed: List[Tuple[str, str]] = []
-    refused: Optional[Batch] = None  # the first
-    small: Optional[Tuple[Batch, str, Calls]] = None  # one that the network takes, but not as a whole
-    for batch, what, side in network_inputs.made(network, inputs, proxy, resolution):
-        read = _read(make, batch, device)
-        if read.error is not None and not named.all_computed(read, names):
-            failed.append((network_inputs.size_of(batch.tensors), said_by(read.error)))
-            refused = refused or batch
-            continue
-        if inputs is None and side is None and read.values[0].batch == 1 and len(batch.tensor) == proxy.count("cnn"):
-            batch = batches.given(batch.tensor.transpose(0, 1).contiguous())  # steps first, as the network takes them
-            read = _read(make, batch, device)
-        free = inputs is None and resolution is None and names is None
-        if free and side is None and _lost(make, read, _small(network, batch, device)):
-            small = small or (batch, what, read)
-            continue
-        size = f"{network_inputs.size_of(batch.tensors)} ({what})"
-        notes = [] if inputs is not None or side is not None else [f"scored on {size}"]
-        if failed:
-            notes = [f"scored on {size}: the network cannot take {failed[0][0]} ({failed[0][1][:80]})"]
-        if side is None or resolution or names is not None:
-            return batch, what, side, read, notes
-        batch, what, side, read, more = _raised(make, batch, what, side, read, device)
-        return batch, what, side, read, notes + more
-    if small is not None:
-        batch, what, read = small
-        return batch, what, None, read, [f"scored on {network_inputs.size_of(batch.tensors)} ({what})"]
-    first, reason = failed[0] if failed else ("", "")
-    if refused is not None and _trains(make(), _small(network, refused, device)):
-        raise InputError(
-            f"the network runs in training mode alone ({reason}); it is looked at in evaluation mode, too: let its "
-            "forward take both"
-        )
-    first = f"{first} images" if first.count("x") == 3 or not failed else f"a batch of {first}"
-    tried = f"; {len(failed) - 1} other sizes fail, too" if len(failed) > 1 else ""
-    if resolution is not None:
-        advice = "leave resolution out to let one be found, or give what it takes as inputs=, such as a tensor"
-        raise InputError(f"the network cannot take {first} ({reason}); {advice}")
-    raise InputError(
-        f"the network cannot take {first} ({reason}){tried}; give what it takes as inputs=, a tensor, a tuple "
-        "or dict of tensors, or a shape such as (3, 224, 224), or name stages that come before what fails"
-    )
-
-
-def _raised(
-    make: Callable[[], nn.Module], batch: Batch, what: str, side: int, read: Calls, device: torch.device
-) -> Tuple[Batch, str, Optional[int], Calls, List[str]]:
-    """The least resolution at which no layer works on maps of one pixel that are larger in larger images."""
-    start = side
-    while side < LARGEST:
-        if not _lost(make, read, _small(make(), batch, device)):
-            break
-        following = network_inputs.next_size(side)
-        larger = _resized(batch, following)
-        further = _read(make, larger, device)
-        if further.error is not None:
-            break
-        batch, read, side = larger, further, following
-    if side == start:
-        return batch, what, side, read, []
-    note = f"images of {side}x{side}: at {start}x{start} the last stage is a single pixel"
-    return batch, what.replace(f"x{start}x{start}", f"x{side}x{side}"), side, read, [note]
-
-
-def _resized(batch: Batch, side: int) -> Batch:
-    try:
-        return batch.at(len(batch), side)
-    except InputError:  # channels of another number: made of what is there
-        return batches.given(nn.functional.interpolate(batch.tensor, (side, side), mode="bilinear"))
-
-
-def _read(make: Callable[[], nn.Module], batch: Batch, device: torch.device) -> Calls:
-    network = make().to(device).eval()  # fresh: some networks keep what the size of an input has made them
-    read = calls.read(network, _small(network, batch, device))
-    if read.error is None and read.values[0].batch == 1:  # a recurrent network's: steps come first
-        network = make().to(device).eval()
-        read = calls.read(network, _small(network, batch, device, axis=1))
-    return read
-
-
-def _small(network: nn.Module, batch: Batch, device: torch.device, count: int = FEW, axis: int = 0) -> calls.Inputs:
-    """A few examples of the batch, in the network's precision."""
-    return network_inputs.as_floats_of(network, network_inputs.few(batch.to(device).tensors, count, axis))
-
-
-def _lost(make: Callable[[], nn.Module], read: Calls, small: calls.Inputs) -> int:
-    """The parameters that work on maps of one pixel here, and on larger maps in larger images."""
-    # Strides so long that a map ends in one pixel may leave it one pixel in images of twice the size.
-    for times in (2, 4) if _ends_in_a_pixel(read) else (2,):
-        larger = network_inputs.larger(small, times)
-        if larger is None:
-            return 0
-        more = calls.read(make().to(calls.each(small)[0].device).eval(), larger)
-        if more.error is not None:
-            return 0
-        lost = _mapped(more) & ~_mapped(read)
-        if read.elements(lost) > 0.01 * max(1, read.elements(_mapped(read))):
-            return lost
-    return 0
-
-
-def _ends_in_a_pixel(read: Calls) -> bool:
-    """Whether a stride, of a convolution or a pooling, makes a map of one pixel; global pooling does so by intent."""
-    for value in read.values:
-        if value.size == 1 and any(read.values[parent].size > 1 for parent in value.parents):
-            if value.weighted or ("pool" in value.function and "adaptive" not in value.function):
-                return True
-    return False
-
-
 def _on_a_pixel(read: Calls) -> int:
     """The parameters whose layers give maps of one pixel."""
     bits = 0
     for value in read.values:
         bits |= value.own if value.size == 1 else 0
-    return bits
-
-
-def _unread(read: Calls) -> int:
-    """The parameters of a large part of the network that works on several places whose layout is not known."""
-    bits = 0
-    for value in read.values:
-        if len(value.shape) > 2 and value.given and not value.size and value.weighted and value.batch is not None:
-            examples = value.shape[value.batch]
-            channels = value.shape[value.channel] if value.channel < len(value.shape) else 1
-            bits |= value.own if math.prod(value.shape) > examples * channels else 0
-    bits &= ~_mapped(read)
-    return bits if read.elements(bits) > (1 - WARN) * sum(size for _, size in read.parameters) else 0
-
-
-def _mapped(read: Calls) -> int:
-    bits = 0
-    for value in read.values:
-        if value.size > 1 and value.given:
-            bits |= value.parameters
     return bits
 
 
@@ -399,19 +251,9 @@ def _parts(make: Callable[[], nn.Module], small: calls.Inputs) -> str:
     """Names children that run on the same input in training mode."""
     working = []
     for name, child in make().named_children():
-        if _trains(child, small):
+        if trains(child, small):
             working.append(name)
     return f"; these parts take the input as it is: {', '.join(working[:5])}" if working else ""
-
-
-def _trains(module: nn.Module, small: calls.Inputs) -> bool:
-    """Whether a network, or a part of it, takes a batch in training mode."""
-    try:
-        with torch.no_grad():
-            calls.run(module.train(), calls.changed(small, torch.clone))
-        return True
-    except Exception:  # whatever the user's network raises
-        return False
 
 
 def _shares(
@@ -437,7 +279,7 @@ def _shares(
         share = read.elements(unused) / plain.parameters
         where = "after the last stage and not scored" if read.error is not None else "not used in evaluation"
         plain.notes.append(f"{share:.0%} of all parameters are {where}: {', '.join(_modules(read.names(unused)))}")
-    pixel = 0 if lost or not _ends_in_a_pixel(read) else _on_a_pixel(read) & head
+    pixel = 0 if lost or not ends_in_a_pixel(read) else _on_a_pixel(read) & head
     if read.elements(pixel) > 0.1 * plain.parameters:  # and it takes no larger inputs, or these do not help
         share = read.elements(pixel) / plain.parameters
         modules = ", ".join(_modules(read.names(pixel)))

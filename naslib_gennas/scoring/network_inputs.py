@@ -166,6 +166,7 @@ def made(
     if inputs is None and isinstance(first, (nn.Linear, nn.MultiheadAttention)):
         width = first.in_features if isinstance(first, nn.Linear) else first.embed_dim
         yield batches.given(_noise((count, TOKENS, width))), f"noise, sequences of {TOKENS}x{width}", None
+        yield batches.given(_noise((count, width))), f"noise, vectors of {width} numbers", None
     if inputs is None and isinstance(first, nn.RNNCellBase):
         yield (
             batches.given(_noise((count, TOKENS, first.input_size))),
