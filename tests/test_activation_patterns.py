@@ -119,6 +119,11 @@ def test_recurrent_cells_in_a_loop_have_patterns(cell):
     assert result.status == "ok" and result.details["units"] == 32 * 12
 
 
+@pytest.mark.parametrize("proxy", ["naswot", "swap"])
+def test_patterns_of_steps_first_tell_sequences_apart(proxy):
+    assert score_network(nn.LSTM(5, 7), proxy=proxy, profile=QUICK).status == "ok"
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_the_units_of_a_sequence_do_not_depend_on_whether_steps_come_first(first):
     assert score_network(nn.LSTM(5, 7, batch_first=first), profile=QUICK).details["units"] == 32 * 7

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from test_networks_scored import QUICK, one_line, plain
+from test_networks_stages import ViT
 from torch import nn
 
 from naslib_gennas import score_network
@@ -185,3 +186,19 @@ def test_names_of_stages_and_networks_that_are_nearly_right():
     pytest.importorskip("transformers")
     assert "did you mean vit" in one_line(lambda: sources.load("hf:VitConfig"), "hf has no network")
     assert "no folder" in one_line(lambda: sources.load("hf:some/folder"), "hf:")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_meco_takes_half_precision(dtype):
+    assert score_network(plain().to(dtype), proxy="meco", profile=QUICK).status == "ok"
+
+
+@pytest.mark.parametrize("make", [Causal, lambda: ViT(3), lambda: nn.Sequential(nn.Conv1d(1, 8, 5, 2), nn.ReLU())])
+def test_meco_refuses_tokens_and_sequences_and_its_advice_works(make):
+    one_line(lambda: score_network(make(), proxy="meco", profile=QUICK), "gennas proxies take these")
+    assert score_network(make(), proxy="gennas-combo", profile=QUICK).status == "ok"
+
+
+@pytest.mark.parametrize("proxy", ["synflow", "jacob_cov", "linear_regions"])
+def test_proxies_that_change_the_input_say_so_of_token_numbers(proxy):
+    one_line(lambda: score_network(Causal(), proxy=proxy, profile=QUICK), "gennas proxies take them|class scores")

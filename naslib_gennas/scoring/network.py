@@ -13,7 +13,7 @@ from torch import nn
 
 from naslib_gennas import proxies
 from naslib_gennas.errors import InputError, said_by
-from naslib_gennas.networks import named, sources
+from naslib_gennas.networks import calls, named, sources
 from naslib_gennas.networks.initialise import initialise as draw_weights
 from naslib_gennas.networks.named import StageName
 from naslib_gennas.networks.tapped import Tap, TapMissing
@@ -353,4 +353,7 @@ def _measured(
     except torch.linalg.LinAlgError as error:
         return Score(-math.inf, "diverged", f"the measure has numbers that are not finite: {said_by(error)}")
     except Exception as error:  # whatever the proxy or the network raises
-        raise InputError(f"proxy '{proxy.name}' cannot score this network: {said_by(error)}") from None
+        hint = ""
+        if any(not tensor.is_floating_point() for tensor in calls.each(found.batch.tensors)):
+            hint = "; its input holds whole numbers, which not every proxy can change: gennas proxies take them"
+        raise InputError(f"proxy '{proxy.name}' cannot score this network: {said_by(error)}{hint}") from None
