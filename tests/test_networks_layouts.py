@@ -367,3 +367,26 @@ class Shuffled(nn.Module):
 
 def test_the_encoder_ends_before_the_block_that_raises_the_resolution():
     assert found(Shuffled())[-2:] == ["middle: 16x16x16", "out: 3x32x32"]
+
+
+class Alternating(nn.Module):
+    """The network itself adds what works between its blocks."""
+
+    def __init__(self, depth):
+        super().__init__()
+        self.embed = nn.Conv2d(3, 16, 8, 8)
+        self.blocks = nn.ModuleList(Attention(16) for _ in range(depth))
+        self.between = nn.ModuleList(nn.Linear(16, 32) for _ in range(depth))
+        self.back = nn.ModuleList(nn.Linear(32, 16) for _ in range(depth))
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        for block, wide, narrow in zip(self.blocks, self.between, self.back):
+            x = block(x)
+            x = x + narrow(functional.gelu(wide(x)))
+        return x.mean(1)
+
+
+def test_a_stage_ends_after_what_works_between_blocks():
+    assert found(Alternating(3)) == [f"the network/add#{number}: 16x4x4" for number in (1, 2, 3)]
+    assert describe_network(Alternating(3), profile=QUICK).head == ()

@@ -307,8 +307,24 @@ class _Search:
                     return False
         return bool(kinds)
 
+    def _with_what_follows(self, repeated: List[Value], last: Value) -> List[Value]:
+        """The blocks' ends; after what works between each of them and the next, where that is much: experts, say."""
+        following = []
+        for block, after in zip(repeated, repeated[1:]):
+            made = self.made_by.get(after.index)
+            entered = self.calls.calls[min(made)].entered if made else -1  # of the outermost call that gives it
+            value = self.values[entered] if entered >= 0 else block
+            if value.index <= block.index or value.shape != block.shape or value not in self.maps:
+                return repeated
+            following.append(value)
+        gaps = [self.share(value.parameters & ~block.parameters) for value, block in zip(following, repeated)]
+        if not gaps or min(gaps) < OWN_SHARE or last.shape != repeated[-1].shape:
+            return repeated
+        return [*following, last]
+
     def _split(self, ends: List[Value], repeated: List[Value], count: int) -> Tuple[List[Value], int]:
         """One level's blocks as several stages; what comes after the last block is the head."""
+        repeated = self._with_what_follows(repeated, ends[-1])
         parts = min(len(repeated), count)
         chosen = [repeated[math.ceil(len(repeated) * (i + 1) / parts) - 1] for i in range(parts)]
         behind = ends[-1].parameters & ~repeated[-1].parameters
