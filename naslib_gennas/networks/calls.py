@@ -6,7 +6,6 @@ without a module. `stages` decides from this which values are the stage feature 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
@@ -14,56 +13,13 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from naslib_gennas.networks import layouts
+from naslib_gennas.networks.layouts import WEIGHTED, Value
+
 #: What a network takes: ``network(x)``, ``network(*x)`` or ``network(**x)``.
 Inputs = Union[torch.Tensor, Tuple[torch.Tensor, ...], Mapping[str, torch.Tensor]]
 
-# Class, distillation and register tokens that may stand before the tokens of a grid.
-MOST_EXTRA_TOKENS = 8
 _MARK = "_gennas_value"
-
-
-@dataclass
-class Value:
-    """A tensor that the forward pass made (or was given).
-
-    Attributes:
-        index: its place in the order of making.
-        shape: with the batch that was used.
-        parents: indices of the values that it was made of.
-        parameters: the parameters behind it, a bit each (see `Calls.parameters`).
-        own: those that the very operation used.
-        given: it depends on the network's input.
-        batch: the axis that images lie along; None: it has none.
-        channel: the axis of channels.
-        grid: height and width (or length; or depth, height and width) of a feature map; empty for any other value.
-        space: the grid that it came from, for tokens.
-        extra: tokens before those of the grid.
-        function: what made it.
-        call: the innermost module call that was open then.
-        number: of values that this function made in that call.
-        weighted: a convolution or linear layer made it.
-    """
-
-    index: int
-    shape: Tuple[int, ...]
-    parents: Tuple[int, ...] = ()
-    parameters: int = 0
-    own: int = 0
-    given: bool = False
-    batch: Optional[int] = 0
-    channel: int = 1
-    grid: Tuple[int, ...] = ()
-    space: Tuple[int, ...] = ()
-    extra: int = 0
-    function: str = ""
-    call: int = -1
-    number: int = 0
-    weighted: bool = False
-
-    @property
-    def size(self) -> int:
-        """Pixels of a feature map; 0 for any other value."""
-        return math.prod(self.grid) if self.grid else 0
 
 
 @dataclass
@@ -102,6 +58,7 @@ class Calls:
     values: List[Value]
     parameters: List[Tuple[str, int]]  # (name, number of elements), in the order of the bits
     error: Optional[Exception] = None  # what ended the pass early
+    across: str = ""  # the module that takes steps first, and is given examples first
 
     def inside(self, index: int) -> List[int]:
         """The calls that a call happened in, outermost first, itself last."""
@@ -153,8 +110,20 @@ def changed(inputs: Inputs, change: Any) -> Inputs:
 
 
 def read(module: nn.Module, inputs: Inputs) -> Calls:
-    """Run the network once, as it is and without gradients, and note what it computes, as far as it comes."""
-    reader = _Reader(module)
+    """Run the network once, as it is and without gradients, and note what it computes, as far as it comes.
+
+    Examples lie along the input's second axis where a recurrent or attention layer takes it steps first.
+    """
+    found = _read(module, inputs, 0)
+    if not found.across or not all(tensor.dim() in (2, 3) for tensor in each(inputs)):
+        return found
+    turned = _read(module, inputs, 1)
+    maps, others = (sum(value.size > 1 for value in calls.values) for calls in (found, turned))
+    return found if turned.across or others < maps else turned
+
+
+def _read(module: nn.Module, inputs: Inputs, axis: int) -> Calls:
+    reader = _Reader(module, axis)
     inputs = changed(inputs, lambda tensor: tensor.detach().clone())
     for tensor in each(inputs):
         reader.begin(tensor)
@@ -170,14 +139,15 @@ def read(module: nn.Module, inputs: Inputs) -> Calls:
     finally:
         for handle in handles:
             handle.remove()
-    return Calls(reader.calls, reader.values, reader.parameters, failure)
+    return Calls(reader.calls, reader.values, reader.parameters, failure, reader.across)
 
 
 class _Reader(TorchFunctionMode):
     """Notes every module call and every function call on tensors."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, axis: int) -> None:
         super().__init__()
+        self._axis, self.across = axis, ""
         self.calls: List[Call] = []
         self.values: List[Value] = []
         named = list(module.named_parameters())
@@ -190,8 +160,12 @@ class _Reader(TorchFunctionMode):
 
     def begin(self, tensor: torch.Tensor) -> None:
         shape = tuple(tensor.shape)
-        self._batch = self._batch or (shape[0] if shape else 0)
-        value = Value(len(self.values), shape, given=True, batch=0 if shape[:1] == (self._batch,) else None)
+        axis = self._axis
+        self._batch = self._batch or (shape[axis] if shape else 0)
+        value = Value(len(self.values), shape, given=True)
+        value.batch = axis if shape[axis : axis + 1] == (self._batch,) else None
+        if axis and len(shape) > 2:
+            value.channel = 2
         if not tensor.is_floating_point():
             value.channel = len(shape)  # of token numbers: an embedding adds it
         value.grid = value.space = shape[2:] if len(shape) > 3 else ()
@@ -204,10 +178,11 @@ class _Reader(TorchFunctionMode):
             call.composite = any(True for _ in module.children())
             tensors = list(_tensors((arguments, keywords)))
             call.entered = next((mark for mark in map(_marked, tensors) if mark >= 0), -1)
-            if isinstance(module, nn.RNNBase) and not module.batch_first and call.entered >= 0:
+            attention = getattr(module, "self_attn", module)
+            if isinstance(attention, (nn.RNNBase, nn.MultiheadAttention)) and not attention.batch_first:
                 source = self.values[call.entered]
-                if not source.parents and len(source.shape) == 3:
-                    source.batch, source.channel, self._batch = 1, 2, source.shape[1]
+                if call.entered >= 0 and len(source.shape) == 3 and source.batch == 0 and source.given:
+                    self.across = self.across or name or "the network"
             self._open.append(len(self.calls))
             self.calls.append(call)
 
@@ -240,9 +215,13 @@ class _Reader(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         tensors = list(_tensors((args, kwargs or {})))
         output = func(*args, **(kwargs or {}))
+        if name == "__setitem__":
+            output, result = args[0], output  # it is another value from now on
+        else:
+            result = output
         made = [t for t in (output if isinstance(output, (tuple, list)) else [output]) if isinstance(t, torch.Tensor)]
         if not made or name == "__get__" and made[0] is tensors[0]:
-            return output
+            return result
         own, parents = 0, []
         for tensor in tensors:
             own |= self._bits.get(id(tensor), 0)
@@ -251,7 +230,7 @@ class _Reader(TorchFunctionMode):
         if own or parents:
             for tensor in made:
                 self._note(tensor, name, tuple(parents), own, args, kwargs or {})
-        return output
+        return result
 
     def _note(
         self, tensor: torch.Tensor, name: str, parents: Tuple[int, ...], own: int, args: Any = (), kwargs: Any = None
@@ -266,13 +245,11 @@ class _Reader(TorchFunctionMode):
         value.given = any(parent.given for parent in behind)
         value.number = self._made[(value.call, name)] = self._made.get((value.call, name), -1) + 1
         value.weighted = name.startswith(WEIGHTED)
-        source = next((parent for parent in behind if parent.given), None)
-        if source is not None and tensor.dim():
-            source = next((p for p in behind if p.given and len(p.shape) == tensor.dim()), source)
-            _lay_out(value, source, name, args, kwargs or {}, self._batch)
-            if tensor.is_floating_point():
-                _find_grid(value, source, name)
-            value.space = value.space or source.space
+        if value.given and tensor.dim():
+            parts = [
+                (part, self.values[_marked(part)] if _marked(part) >= 0 else None) for part in _joined(args, kwargs)
+            ]
+            layouts.tell(value, behind, name, args, kwargs or {}, self._batch, tensor.is_floating_point(), parts)
         self._keep(tensor, value)
 
     def _keep(self, tensor: torch.Tensor, value: Value) -> None:
@@ -280,87 +257,11 @@ class _Reader(TorchFunctionMode):
         self.values.append(value)
 
 
-WEIGHTED = ("conv1d", "conv2d", "conv3d", "conv_transpose", "linear", "multi_head_attention", "lstm", "gru", "rnn_")
-_FIRST = ("conv", "batch_norm", "group_norm", "instance_norm", "interpolate", "upsample", "pixel_", "channel_shuffle")
-_RESHAPING = ("reshape", "view", "permute", "transpose", "swapaxes", "unflatten", "matmul", "bmm", "einsum")
-_LAST = ("linear", "layer_norm", "rms_norm", "embedding", "multi_head_attention", "lstm", "gru", "rnn_", "scaled_dot")
-
-
-def _lay_out(value: Value, source: Value, name: str, args: Any, kwargs: Any, images: int) -> None:
-    """Where images and channels lie in a value, as the function that made it says."""
-    dimensions, before = len(value.shape), len(source.shape)
-    batch, channel = source.batch, source.channel
-    if name in ("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "swapaxes_", "transpose_"):
-        order = _order(name, before, args, kwargs)
-        if order is not None:
-            batch = order.index(batch) if batch in order else batch
-            channel = order.index(channel) if channel in order else channel
-    elif name.startswith(_FIRST) or "_pool" in name:
-        channel = 1
-    elif name.startswith(_LAST):
-        channel = dimensions - 1
-    elif dimensions != before and value.shape[2:] == source.space:
-        channel = 1
-    elif dimensions != before and value.shape[1:-1] == source.space:
-        channel = dimensions - 1
-    elif dimensions != before:
-        channel = dimensions - 1 if channel >= before - 1 and before > 1 else min(channel, dimensions - 1)
-    if batch is None or batch >= dimensions or value.shape[batch] != images:
-        batch = 0 if value.shape[0] == images else None
-    value.batch, value.channel = batch, channel
-
-
-def _order(name: str, dimensions: int, args: Any, kwargs: Any) -> Optional[List[int]]:
-    """The axes of the source in the order of the result; None where it cannot be told."""
-    rest = [value for value in (*args[1:], *(kwargs or {}).values())]
-    try:
-        if name == "permute":
-            axes = rest[0] if len(rest) == 1 and not isinstance(rest[0], int) else rest
-            return [int(axis) % dimensions for axis in axes]
-        order = list(range(dimensions))
-        if name == "t":
-            return order[::-1]
-        if name in ("movedim", "moveaxis"):
-            if not isinstance(rest[0], int):
-                return None
-            order.insert(rest[1] % dimensions, order.pop(rest[0] % dimensions))
-            return order
-        one, other = (int(axis) % dimensions for axis in rest[:2])
-        order[one], order[other] = order[other], order[one]
-        return order
-    except (TypeError, ValueError, IndexError):
-        return None
-
-
-def _find_grid(value: Value, source: Value, name: str) -> None:
-    """Height and width of a value that is a feature map, also of tokens, whose grid its history tells."""
-    known, dimensions = source.space, len(value.shape)
-    if value.batch is None or value.channel == value.batch or value.channel >= dimensions:
-        return
-    sides = tuple(side for axis, side in enumerate(value.shape) if axis not in (value.batch, value.channel))
-    if not sides or len(sides) > 3:
-        return
-    if not name.startswith(_FIRST) and "_pool" not in name:
-        # Heads of an attention, pixels in windows and channels in groups are no further axes of a map.
-        reshaped = dimensions != len(source.shape) or name in _RESHAPING or not source.grid
-        if len(sides) > 1 and sides != known and reshaped:
-            return
-    if len(sides) == 1 and len(known) > 1:
-        tokens = sides[0]
-        extra = tokens - math.prod(known)
-        square = next((n for n in range(3) if len(known) == 2 and math.isqrt(tokens - n) ** 2 == tokens - n > 0), None)
-        square = None if tokens > math.prod(known) else square  # merged tokens become fewer
-        if 0 <= extra <= MOST_EXTRA_TOKENS and math.prod(known) > 1:
-            value.extra, sides = extra, known
-        elif tokens in known:
-            sides = (tokens,)  # columns of a map as a sequence
-        elif square is not None:
-            value.extra, sides = square, (math.isqrt(tokens - square),) * 2
-        else:
-            return
-    value.grid = sides
-    if math.prod(sides) > 1:
-        value.space = sides
+def _joined(args: Any, kwargs: Any) -> List[torch.Tensor]:
+    """The tensors that a concatenation puts together; of any other function the first two arguments."""
+    parts = (kwargs or {}).get("tensors", args[0] if args else ())
+    parts = parts if isinstance(parts, (list, tuple)) else args[:2]
+    return [part for part in parts if isinstance(part, torch.Tensor)]
 
 
 def _marked(tensor: torch.Tensor) -> int:

@@ -52,8 +52,10 @@ def _split(name: StageName) -> Tuple[str, Optional[int]]:
     """``act#3`` or ("act", 2): the third call of `act`."""
     if isinstance(name, tuple) and len(name) == 2 and isinstance(name[1], int):
         return name
-    text, _, number = str(name).partition("#")
-    return text, int(number) - 1 if number.isdecimal() and number.isascii() else None
+    text, mark, number = str(name).partition("#")
+    if mark and not (number.isdecimal() and number.isascii()):
+        return str(name), None
+    return text, int(number) - 1 if mark else None
 
 
 def all_computed(read: Calls, names: Any) -> bool:
@@ -77,7 +79,8 @@ def value(read: Calls, name: StageName) -> int:
     if number is None and times > 1:
         raise InputError(f"stage '{plain}' is called {times} times; say which: '{plain}#1' to '{plain}#{times}'")
     if number is not None and not 0 <= number < times:
-        raise InputError(f"stage '{plain}' is called {times} times; there is no call {number + 1}")
+        often = "once" if times == 1 else f"{times} times"
+        raise InputError(f"stage '{plain}' is called {often}; there is no call {number + 1}")
     call = next(call for call in read.calls if (call.name, call.number) == (plain, number or 0))
     maps = [index for path, index in call.outputs if not path and read.values[index].size]
     if not maps:

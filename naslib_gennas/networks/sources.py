@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
+import re
 import sys
 import traceback
 import types
@@ -128,8 +130,11 @@ def _hf(config: str) -> nn.Module:
     elif config in transformers.CONFIG_MAPPING:
         made_of = transformers.CONFIG_MAPPING[config]()
     else:
+        if os.sep in config:
+            raise InputError(f"hf:{config}: there is no folder '{config}'; it takes one that holds config.json")
         known = list(transformers.CONFIG_MAPPING.keys())
-        raise InputError(_unknown("hf", config, known) + "; or a folder that holds config.json. Nothing is downloaded")
+        near = _unknown("hf", re.sub("config$", "", config, flags=re.IGNORECASE), known)
+        raise InputError(f"{near}; a folder that holds config.json does, too")
     return transformers.AutoModel.from_config(made_of)
 
 
@@ -144,7 +149,7 @@ def _package(module: str, name: str) -> Any:
 
 
 def _unknown(source: str, name: str, known: List[str]) -> str:
-    near = difflib.get_close_matches(name, known, 3, 0.5)
+    near = difflib.get_close_matches(name.lower(), known, 3, 0.5)
     return f"{source} has no network '{name}'" + (f"; did you mean {', '.join(near)}?" if near else "")
 
 

@@ -70,6 +70,7 @@ class _Search:
             for _, value in call.outputs:
                 self.made_by.setdefault(value, []).append(index)
         self.before = self._ancestors()
+        self.starts = self._starts()
 
     def share(self, bits: int) -> float:
         """The part of all numbers in parameters that these hold."""
@@ -121,8 +122,30 @@ class _Search:
             own[value.grid] = own.get(value.grid, 0) | value.own
         for grid in sorted(own, key=math.prod):
             if self.share(own[grid]) >= 2 * OWN_SHARE:
-                return max((v for v in lower if v.grid == grid), key=lambda v: (self.share(v.parameters), v.index))
+                turn = max((v for v in lower if v.grid == grid), key=lambda v: (self.share(v.parameters), v.index))
+                return self._before_rise(turn)
         return last
+
+    def _before_rise(self, turn: Value) -> Value:
+        """The value that a block begins with which only raises the resolution, where the turn lies inside of one."""
+        for index in self.calls.inside(turn.call):
+            call = self.calls.calls[index]
+            if call.parent < 0 or call.entered < 0 or not call.composite or not call.outputs:
+                continue
+            entered, left = self.values[call.entered], self.values[call.outputs[0][1]]
+            inside = self.values[call.start : call.end]
+            if entered.grid != turn.grid or entered not in self.maps or not _rises(entered.grid, left.grid):
+                continue
+            if sum(v.weighted for v in inside) == 1 and all(v.grid in (entered.grid, left.grid, ()) for v in inside):
+                return entered
+        return turn
+
+    def _starts(self) -> set:
+        """The inputs that paths begin at: those that maps of their own are made of, not a time step or a mask."""
+        inputs = [value.index for value in self.values if value.given and not value.parents]
+        every = sum(1 << index for index in inputs)
+        alone = {self.before[value.index] & every for value in self.maps}
+        return {index for index in inputs if 1 << index in alone} or set(inputs)
 
     def _ancestors(self) -> List[int]:
         before: List[int] = []
@@ -147,7 +170,7 @@ class _Search:
                 fresh = 1 << value.index if value.index == start.index else 0
                 behind = [] if value.index <= start.index else behind
             else:
-                fresh = 1 << value.index if value.given and not value.parents else 0
+                fresh = 1 << value.index if value.index in self.starts else 0
             bits = fresh
             if behind:
                 common = behind[0]
@@ -217,7 +240,7 @@ class _Search:
         for grid, bits in own.items():
             if self.share(bits) < OWN_SHARE or not all(_differs(end.grid, grid) for end in found):
                 continue
-            if not _differs(turn.grid, grid):
+            if not _differs(turn.grid, grid) or self._within_a_block(grid, inside):
                 continue
             here = [v for v in inside if v.grid == grid and v.index in self.made_by]
             most = max((self.share(v.parameters) for v in here), default=0.0)
@@ -228,6 +251,24 @@ class _Search:
                     found.append(shallow[-1])
                     break
         return sorted(found, key=lambda v: v.index)
+
+    def _within_a_block(self, grid: Tuple[int, ...], inside: Sequence[Value]) -> bool:
+        """Whether a block lowers the resolution in two steps, and only it works at the one in between."""
+        owners = [v for v in inside if v.grid == grid and v.own]
+        if sum(v.weighted for v in owners) >= BODY:
+            return False
+        chains = [self.calls.inside(v.call) for v in owners]
+        for index in reversed(chains[0]):
+            call = self.calls.calls[index]
+            if call.composite and all(index in chain for chain in chains):
+                before = self.values[call.entered].grid if call.entered >= 0 else ()
+                after = [self.values[value].grid for _, value in call.outputs]
+                return (
+                    call.parent >= 0
+                    and bool(before and after and after[0])
+                    and (_drops(before, grid) and _drops(grid, after[0]))
+                )
+        return False
 
     def _repeated(self, levels: Sequence[List[Value]]) -> List[Value]:
         """The outputs of the longest chain of equal blocks that keep the shape, side by side on the trunk; or their
@@ -266,8 +307,24 @@ class _Search:
                     return False
         return bool(kinds)
 
+    def _with_what_follows(self, repeated: List[Value], last: Value) -> List[Value]:
+        """The blocks' ends; after what works between each of them and the next, where that is much: experts, say."""
+        following = []
+        for block, after in zip(repeated, repeated[1:]):
+            made = self.made_by.get(after.index)
+            entered = self.calls.calls[min(made)].entered if made else -1  # of the outermost call that gives it
+            value = self.values[entered] if entered >= 0 else block
+            if value.index <= block.index or value.shape != block.shape or value not in self.maps:
+                return repeated
+            following.append(value)
+        gaps = [self.share(value.parameters & ~block.parameters) for value, block in zip(following, repeated)]
+        if not gaps or min(gaps) < OWN_SHARE or last.shape != repeated[-1].shape:
+            return repeated
+        return [*following, last]
+
     def _split(self, ends: List[Value], repeated: List[Value], count: int) -> Tuple[List[Value], int]:
         """One level's blocks as several stages; what comes after the last block is the head."""
+        repeated = self._with_what_follows(repeated, ends[-1])
         parts = min(len(repeated), count)
         chosen = [repeated[math.ceil(len(repeated) * (i + 1) / parts) - 1] for i in range(parts)]
         behind = ends[-1].parameters & ~repeated[-1].parameters
@@ -287,13 +344,14 @@ def _spread(down: List[Value], up: List[Value], count: int) -> List[Value]:
 
 def _drops(before: Tuple[int, ...], after: Tuple[int, ...]) -> bool:
     if len(before) != len(after):
-        return math.prod(after) < DROP * math.prod(before)
+        return len(after) < len(before) and math.prod(after) < DROP * math.prod(before)
     return any(new < DROP * old for old, new in zip(before, after))
 
 
 def _rises(before: Tuple[int, ...], after: Tuple[int, ...]) -> bool:
     if len(before) != len(after):
-        return math.prod(after) > RISE * math.prod(before)
+        # A sequence that an image's tokens are put into is no higher resolution.
+        return len(before) < len(after) and math.prod(after) > RISE * math.prod(before)
     return any(new > RISE * old for old, new in zip(before, after))
 
 

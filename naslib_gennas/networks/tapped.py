@@ -38,7 +38,7 @@ class Tap:
         function: the function in that call whose result is the map; empty where it is the call's output.
         result: which of the function's results in that call.
         batch, channel: the axes of images and channels.
-        extra: tokens that come before those of the map, such as a class token.
+        extra, after: tokens that come before and after those of the map, such as a class token.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Tap:
     batch: int = 0
     channel: int = 1
     extra: int = 0
+    after: int = 0
 
     @property
     def place(self) -> str:
@@ -70,7 +71,7 @@ class Tap:
 def tap_of(value: Value, read: Calls) -> Tap:
     """How to get at a value in further forward passes: as the output of the outermost call that gives it."""
     sizes: Dict[str, Any] = {"channels": value.shape[value.channel], "size": value.grid, "batch": value.batch or 0}
-    sizes.update(channel=value.channel, extra=value.extra)
+    sizes.update(channel=value.channel, extra=value.extra, after=value.after)
     found = [(i, path) for i, call in enumerate(read.calls) for path, made in call.outputs if made == value.index]
     if not found:
         call = read.calls[value.call]
@@ -150,20 +151,21 @@ class TappedNetwork(StagedNetwork):
     def forward(self, x: Inputs) -> List[torch.Tensor]:
         watch = _Watch(self.module, self.taps)
         with watch, contextlib.suppress(_AllSeen):
-            calls.run(self.module, x)
+            self.whole(x)
         missing = [tap for tap in self.taps if tap not in watch.seen]
         if missing:
             raise TapMissing(missing[0])
         return [_as_map(watch.seen[tap], tap) for tap in self.taps]
 
     def logits(self, x: Inputs) -> torch.Tensor:
-        scores = _class_scores(calls.run(self.module, x))
+        scores = _class_scores(self.whole(x))
         if scores is None:
             raise NotImplementedError("the network does not give class scores (images, classes)")
         return scores
 
-    def whole(self, x: Inputs) -> None:
-        calls.run(self.module, x)
+    def whole(self, x: Inputs) -> Any:
+        # A copy: a network that works in place on its input would change the batch from step to step.
+        return calls.run(self.module, calls.changed(x, torch.clone))
 
     def noise(self, inputs: Inputs, draws: torch.Generator, images: int, side: int) -> Inputs:
         # The shape that the network takes; two images at least, since a BatchNorm after global pooling needs them.
@@ -189,7 +191,7 @@ def _as_map(tensor: torch.Tensor, tap: Tap) -> torch.Tensor:
     maps = tensor.movedim((tap.batch, tap.channel), (0, 1)) if (tap.batch, tap.channel) != (0, 1) else tensor
     if maps.dim() == len(tap.size) + 2:
         return maps
-    maps = maps[:, :, tap.extra :]
+    maps = maps[:, :, tap.extra : maps.shape[2] - tap.after]
     size = tap.size
     if maps.shape[2] != math.prod(size):  # another resolution than the one the network was looked at with
         side = round(maps.shape[2] ** (1 / len(size)))

@@ -6,7 +6,7 @@ sign of what goes in.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Iterator, Mapping, Optional, Set
 
 import torch
 from torch import nn
@@ -20,10 +20,12 @@ MODULES = (nn.ReLU, nn.LeakyReLU)
 # Other activations; each may also work in place, with an underscore behind its name.
 OTHERS = frozenset(
     "relu6 hardtanh silu gelu hardswish prelu rrelu elu selu celu mish softplus tanh sigmoid hardsigmoid logsigmoid "
-    "softsign tanhshrink hardshrink softshrink threshold clamp clamp_min".split()
+    "log_sigmoid softsign tanhshrink hardshrink softshrink threshold clamp clamp_min erf glu sin maximum max".split()
 )
-# Recurrent layers end in a tanh whose sign their output has.
+# Recurrent layers and their cells end in a tanh whose sign their output has.
 RECURRENT = frozenset(("lstm", "gru", "rnn_tanh", "rnn_relu"))
+CELLS = frozenset(("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"))
+_FIXED = "_gennas_fixed"
 
 
 def visit(network: StagedNetwork, inputs: torch.Tensor, see: Callable[[torch.Tensor], None]) -> None:
@@ -35,7 +37,13 @@ def visit(network: StagedNetwork, inputs: torch.Tensor, see: Callable[[torch.Ten
     Raises:
         ValueError: the network has no activation that this batch passes.
     """
-    watch(network, len(inputs), lambda: network.whole(inputs), see)
+    watch(network, images_of(network, inputs), lambda: network.whole(inputs), see)
+
+
+def images_of(network: StagedNetwork, inputs: Any) -> int:
+    """How many images a batch holds: along its first axis, or the second of a recurrent network's."""
+    first = next(_tensors(inputs))
+    return first.shape[getattr(network, "batch_axis", 0)]
 
 
 def watch(network: nn.Module, images: int, run: Callable[[], Any], see: Callable[[torch.Tensor], None]) -> None:
@@ -47,7 +55,8 @@ def watch(network: nn.Module, images: int, run: Callable[[], Any], see: Callable
     Raises:
         ValueError: it passes none.
     """
-    watch = _Watch(see, images)
+    fixed = {id(tensor) for tensor in (*network.parameters(), *network.buffers())}
+    watch = _Watch(see, images, getattr(network, "batch_axis", 0), fixed)
     modules = [module for module in network.modules() if isinstance(module, MODULES)]
     handles = [module.register_forward_pre_hook(watch.enter) for module in modules]
     handles += [module.register_forward_hook(watch.leave) for module in modules]
@@ -58,15 +67,25 @@ def watch(network: nn.Module, images: int, run: Callable[[], Any], see: Callable
         for handle in handles:
             handle.remove()
     if not watch.seen:
-        raise ValueError("the network has no elementwise activation, so it has no activation patterns")
+        raise ValueError(
+            "the network has no elementwise activation, so it has no activation patterns; gennas-combo needs none"
+        )
 
 
 class _Watch(TorchFunctionMode):
-    """Sees the inputs of activations before they run (one that works in place overwrites them)."""
+    """Sees the inputs of activations before they run (one that works in place overwrites them).
 
-    def __init__(self, see: Callable[[torch.Tensor], None], images: int) -> None:
+    Args:
+        see: is shown the patterns.
+        images: of the batch.
+        axis: that they lie along in the network's input.
+        fixed: the ids of weights: what is made of these alone belongs to no image.
+    """
+
+    def __init__(self, see: Callable[[torch.Tensor], None], images: int, axis: int, fixed: Set[int]) -> None:
         super().__init__()
-        self._see, self._images, self._module, self.seen = see, images, False, 0
+        self._see, self._images, self._axis, self._fixed = see, images, axis, fixed
+        self._module, self.seen = False, 0
 
     def enter(self, module: nn.Module, arguments: Any) -> None:
         self._module = True
@@ -74,31 +93,75 @@ class _Watch(TorchFunctionMode):
     def leave(self, module: nn.Module, arguments: Any, output: Any) -> None:
         self._module = False
 
-    def show(self, pattern: torch.Tensor) -> None:
-        self.seen += 1
-        self._see(pattern)
+    def show(self, pattern: Optional[torch.Tensor]) -> None:
+        if pattern is not None:
+            self.seen += 1
+            self._see(pattern)
+
+    def _pattern(self, on: Any) -> Optional[torch.Tensor]:
+        """(images, units), wherever the images lie; None for what belongs to none."""
+        if not isinstance(on, torch.Tensor) or on.dim() < 2:
+            return None
+        if on.dim() > 2 and on.shape[1] == self._images and (self._axis or on.shape[0] != self._images):
+            return on.transpose(0, 1).flatten(1)
+        if on.shape[0] == self._images:
+            return on.flatten(1)
+        # Windows or frames were folded into the batch.
+        return on.reshape(self._images, -1) if on.dim() > 2 and not on.shape[0] % self._images else None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Optional[dict] = None) -> Any:
         name = getattr(func, "__name__", "")
-        if name in RELUS:
-            pattern = args[0].flatten(1) > 0
+        if name in ("__get__", "__set__", "size", "dim"):  # looking at a tensor; of a weight's data, say
+            return func(*args, **(kwargs or {}))
+        tensors = list(_tensors((args, kwargs or {})))
+        fixed = bool(tensors) and all(id(t) in self._fixed or hasattr(t, _FIXED) for t in tensors)
+        pattern = None
+        if not fixed:
+            pattern = self._pattern(_on(name, args, kwargs or {}))
             self.show(pattern)
-            output = func(*args, **(kwargs or {}))
-            if not self._module:
-                output.pattern, output.readers = pattern, 0
-            return output
-        if name.rstrip("_") in OTHERS:
-            entered = args[0] if args else (kwargs or {}).get("input")
-            # Only what belongs to images: no function of weights or positions.
-            if isinstance(entered, torch.Tensor) and entered.dim() > 1 and entered.shape[0] == self._images:
-                self.show(entered.flatten(1) > 0)
-        if name in RECURRENT:
-            output = func(*args, **(kwargs or {}))
-            states = output[0] if output[0].shape[0] == self._images else output[0].transpose(0, 1)
-            self.show(states.flatten(1) > 0)
-            return output
         if name == "conv2d" and hasattr(args[0], "pattern"):
             args[0].readers += 1
             if args[0].readers > 1:
                 self.show(args[0].pattern)
-        return func(*args, **(kwargs or {}))
+        output = func(*args, **(kwargs or {}))
+        if fixed:
+            for tensor in _tensors(output):
+                setattr(tensor, _FIXED, True)
+        elif name in RELUS and not self._module and pattern is not None:
+            output.pattern, output.readers = pattern, 0
+        elif name in RECURRENT | CELLS:
+            states = output if isinstance(output, torch.Tensor) else output[0]
+            if states.dim() == 2 and name in RECURRENT and not len(states) % self._images:  # packed: steps come first
+                states = states.unflatten(0, (-1, self._images)).transpose(0, 1)
+            self.show(self._pattern(states > 0))
+        return output
+
+
+def _on(name: str, args: Any, kwargs: Any) -> Any:
+    """Which units of an activation are on: where what goes in is positive; None for any other function."""
+    plain = name.rstrip("_")
+    if name not in RELUS and plain not in OTHERS:
+        return None
+    entered = args[0] if args else kwargs.get("input")
+    if not isinstance(entered, torch.Tensor) or not entered.is_floating_point():
+        return None
+    if plain in ("maximum", "max"):
+        other = args[1] if len(args) > 1 else kwargs.get("other")
+        return entered > other if isinstance(other, torch.Tensor) else None
+    if plain == "glu":
+        axis = args[1] if len(args) > 1 else kwargs.get("dim", -1)
+        return entered.chunk(2, axis)[1] > 0
+    if plain == "sin" and entered.dim() < 3:
+        return None  # of a time step
+    return entered > 0
+
+
+def _tensors(content: Any) -> Iterator[torch.Tensor]:
+    if isinstance(content, torch.Tensor):
+        yield content
+    elif isinstance(content, (list, tuple)):
+        for part in content:
+            yield from _tensors(part)
+    elif isinstance(content, Mapping):
+        for part in content.values():
+            yield from _tensors(part)

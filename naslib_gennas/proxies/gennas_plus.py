@@ -10,7 +10,7 @@ import torch
 
 from naslib_gennas.networks import structure
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.activations import watch
+from naslib_gennas.proxies.activations import images_of, watch
 from naslib_gennas.proxies.gennas import RECORD
 from naslib_gennas.proxies.meco import meco
 from naslib_gennas.proxies.proxy import Proxy, Score
@@ -128,9 +128,10 @@ def _of_sizes(network: StagedNetwork, batch: Batch, seed: int, profile: Profile)
     inputs = batch.of_dtype(network.dtype)
     untrained = copy.deepcopy(network).train()
     try:
-        watch(untrained, len(batch), lambda: untrained(inputs), lambda pattern: counts.append(pattern.shape[1]))
+        images = images_of(untrained, inputs)
+        watch(untrained, images, lambda: untrained(inputs), lambda pattern: counts.append(pattern.shape[1]))
     except ValueError as error:  # a part that cannot be measured has no number that could stand for it
-        return Score(-math.inf, "failed", f"{error}; gennas-combo needs none")
+        return Score(-math.inf, "failed", str(error))
     units, steps = sum(counts), min(SHORT, profile.steps)
     short = profile.replace(
         steps=steps, steps_per_norm=None, record_every=steps, average=1, statistics="batch", relative=1.0

@@ -79,6 +79,10 @@ def _mkldnn(enabled: bool) -> None:
     torch.backends.mkldnn.set_flags(_enabled=enabled)
 
 
+def _benchmark(enabled: bool) -> None:
+    torch.backends.cudnn.benchmark = enabled
+
+
 def _default_device(device: Any) -> None:
     torch.set_default_device(None if torch.device(device or "cpu") == torch.device("cpu") else device)
 
@@ -90,6 +94,8 @@ def _get_default_device() -> Any:
         return None
 
 
+#: What is left as it is found, and put back to that.
+_AS_IS = object()
 #: (how to read, how to set, what it is while something is measured) of each setting of the process.
 _SETTINGS: List[Tuple[Callable[[], Any], Callable[[Any], None], Any]] = [
     (torch.get_num_threads, torch.set_num_threads, 1),
@@ -97,6 +103,8 @@ _SETTINGS: List[Tuple[Callable[[], Any], Callable[[Any], None], Any]] = [
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"),
     (lambda: torch.backends.mkldnn.enabled, _mkldnn, True),
     (_get_default_device, _default_device, None),
+    (torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, _AS_IS),
+    (lambda: torch.backends.cudnn.benchmark, _benchmark, _AS_IS),
 ]
 _lock = threading.Lock()
 _users = 0
@@ -110,7 +118,7 @@ def _process_settings() -> Iterator[None]:
         if _users == 0:
             _before = [read() for read, _, _ in _SETTINGS]
             for (_, put, value), before in zip(_SETTINGS, _before):
-                if before != value:
+                if before != value and value is not _AS_IS:
                     put(value)
         _users += 1
         torch.set_num_threads(1)  # a thread's own in some builds of OpenMP
@@ -120,6 +128,6 @@ def _process_settings() -> Iterator[None]:
         with _lock:
             _users -= 1
             if _users == 0:
-                for (_, put, value), before in zip(_SETTINGS, _before):
-                    if before != value:
+                for (read, put, _), before in zip(_SETTINGS, _before):
+                    if before != read():  # also what the network itself has set
                         put(before)

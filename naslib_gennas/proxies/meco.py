@@ -26,14 +26,19 @@ def meco(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     not finite count as 0.
     """
     values: List[float] = []
+    others = 0  # layers whose outputs are tokens or sequences
 
     def see(module: nn.Module, arguments: tuple, output: object) -> None:
+        nonlocal others
+        if next(module.parameters(recurse=False), None) is not None:
+            others += isinstance(output, torch.Tensor) and output.dim() == 3
         for maps in output if isinstance(output, (list, tuple)) else [output]:
             # Channels of one pixel have no correlation.
             if isinstance(maps, torch.Tensor) and maps.dim() == 4 and maps.shape[1] > 1 and maps[0, 0].numel() > 1:
                 if not bool((maps[0].abs() < OVERFLOW).all()):
                     values.append(math.nan)  # its correlations cannot be computed: it is not one without any
                     continue
+                maps = maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
                 correlations = torch.corrcoef(maps[0].flatten(1)).nan_to_num(0.0, 0.0, 0.0)
                 values.append(float(torch.linalg.eigvalsh(correlations)[0]))
 
@@ -43,4 +48,9 @@ def meco(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
         network.whole(image)
     for handle in handles:
         handle.remove()
+    if len(values) < others or not values:
+        raise ValueError(
+            "it looks at maps (images, channels, height, width), and most layers give tokens or sequences; gennas "
+            "proxies take these"
+        )
     return sum(values)

@@ -7,14 +7,14 @@ import math
 import torch
 
 from naslib_gennas.networks.staged import StagedNetwork
-from naslib_gennas.proxies.activations import visit
+from naslib_gennas.proxies.activations import images_of, visit
 from naslib_gennas.proxies.registry import proxy
 
 
 @proxy("naswot", least_images=2)
 def naswot(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
     """log |det K|, K_ij the number of ReLU units that agree on images i and j (arXiv:2006.04647, equations 1 and 2)."""
-    images = len(inputs)
+    images = images_of(network, inputs)
     kernel = torch.zeros(images, images, dtype=torch.float64, device=inputs.device)
 
     def count(pattern: torch.Tensor) -> None:

@@ -16,14 +16,19 @@ from naslib_gennas.networks.named import StageName
 from naslib_gennas.networks.tapped import NotFinite, Tap, TapMissing, TappedNetwork, tap_of
 from naslib_gennas.proxies.proxy import Proxy
 from naslib_gennas.regression.batches import Batch
-from naslib_gennas.scoring import network_inputs, step_cost
+from naslib_gennas.scoring import step_cost
+from naslib_gennas.scoring.network_batch import (
+    FEW,
+    ends_in_a_pixel,
+    lost_at,
+    small_batch,
+    taken,
+    trains,
+    unread_by,
+)
 
-#: Examples that a network is looked at with: so many that hardly anything else in a network has that number.
-FEW = 3
 #: The share of the backbone's parameters that the stages should reach, and below which there is no score.
 WARN, REFUSE = 0.9, 0.5
-# A network whose last maps are of one pixel at this size is made for larger images.
-LARGEST = 256
 
 
 @dataclass
@@ -90,30 +95,46 @@ def examine(
         InputError: the network cannot be scored; the message says what to do.
     """
     network = make().to(device).eval()
-    batch, what, side, read, notes = _taken(make, network, proxy, inputs, resolution, names, device)
+    batch, what, side, read, notes = taken(make, network, proxy, inputs, resolution, names, device)
     parameters = sum(size for _, size in read.parameters)
     plain = Examination((), batch, what, parameters, side, notes=notes)
+    weights = {name for name, _ in read.parameters}
+    if read.across:
+        notes.append(
+            f"'{read.across}' works across the examples of a batch: it takes steps first, and is given examples first "
+            "(batch_first=True is missing)"
+        )
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+        if "running_" not in name and name not in weights:
+            tensor = tensor[~torch.isinf(tensor)]  # a mask of attention, say
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             plain.broken = f"'{name}' holds numbers that are not finite, before any training"
             return plain
-    small = _small(network, batch, device)
+    axis = read.values[0].batch or 0
+    small = small_batch(network, batch, device, axis=axis)
+    examples = calls.each(batch.tensors)[0].shape[axis]
     skipped: Set[int] = set()
     at_times = False
-    lost = _lost(make, read, small)
+    lost = lost_at(make, read, small)
+    unread = unread_by(read)
     while True:
-        chosen, head, unused = _stages(read, names, count, skipped, excluded)
+        if skipped and names is None and not stages.find(read, count, tuple(skipped)).ends:
+            raise InputError(
+                "every stage of the network is skipped in training at times, or it takes another path than in "
+                "evaluation; name a stage that is always computed, or score a part of it" + _parts(make, small)
+            )
+        chosen, head, unused = _stages(read, names, count, skipped)
+        head &= ~unread
         backbone = (1 << len(read.parameters)) - 1 & ~(head & ~lost) & ~unused
         tap_names = tuple(tap_of(read.values[index], read) for index in chosen)
         again = [tap for tap in tap_names if tap in excluded]
         if again:
             skipped |= {index for index, tap in zip(chosen, tap_names) if tap in again}
             continue
-        axis = read.values[0].batch or 0
         try:
             found, shielded, note = _gradients(make, device, tap_names, small, read.names(backbone), axis)
-            more = _small(network, batch, device, 2 * FEW)
-            cost = step_cost.of(staged(make().to(device), tap_names, axis, shielded), small, more, len(batch))
+            more = small_batch(network, batch, device, 2 * FEW, axis)
+            cost = step_cost.of(staged(make().to(device), tap_names, axis, shielded), small, more, examples)
         except TapMissing as missing:
             if names is not None:
                 raise InputError(
@@ -141,120 +162,6 @@ def examine(
     return plain
 
 
-def _taken(
-    make: Callable[[], nn.Module],
-    network: nn.Module,
-    proxy: Proxy,
-    inputs: Any,
-    resolution: Optional[int],
-    names: Any,
-    device: torch.device,
-) -> Tuple[Batch, str, Optional[int], Calls, List[str]]:
-    """The batch that the network takes, what it is, the network's forward pass on it, and what was assumed."""
-    own = network_inputs.given(inputs, proxy)
-    if own is not None:
-        read = _read(make, own, device)
-        if read.error is not None and not named.all_computed(read, names):
-            size = network_inputs.size_of(own.tensors)
-            raise InputError(f"the network cannot take the inputs given, {size} ({said_by(read.error)})")
-        return own, f"given, {network_inputs.size_of(own.tensors)}", None, read, []
-    failed: List[Tuple[str, str]] = []
-    small: Optional[Tuple[Batch, str, Calls]] = None  # one that the network takes, but not as a whole
-    for batch, what, side in network_inputs.made(network, inputs, proxy, resolution):
-        read = _read(make, batch, device)
-        if read.error is not None and not named.all_computed(read, names):
-            failed.append((network_inputs.size_of(batch.tensors), said_by(read.error)))
-            continue
-        free = inputs is None and resolution is None and names is None
-        if free and side is None and _lost(make, read, _small(network, batch, device)):
-            small = small or (batch, what, read)
-            continue
-        size = f"{network_inputs.size_of(batch.tensors)} ({what})"
-        notes = [] if inputs is not None or side is not None else [f"scored on {size}"]
-        if failed:
-            notes = [f"scored on {size}: the network cannot take {failed[0][0]} ({failed[0][1][:80]})"]
-        if side is None or resolution or names is not None:
-            return batch, what, side, read, notes
-        batch, what, side, read, more = _raised(make, batch, what, side, read, device)
-        return batch, what, side, read, notes + more
-    if small is not None:
-        batch, what, read = small
-        return batch, what, None, read, [f"scored on {network_inputs.size_of(batch.tensors)} ({what})"]
-    first, reason = failed[0] if failed else ("images", "")
-    tried = f"; {len(failed) - 1} other sizes fail, too" if len(failed) > 1 else ""
-    if resolution is not None:
-        advice = "leave resolution out to let one be found, or give what it takes as inputs=, such as a tensor"
-        raise InputError(f"the network cannot take {first} images ({reason}); {advice}")
-    raise InputError(
-        f"the network cannot take {first} images ({reason}){tried}; give what it takes as inputs=, a tensor, a tuple "
-        "or dict of tensors, or a shape such as (3, 224, 224), or name stages that come before what fails"
-    )
-
-
-def _raised(
-    make: Callable[[], nn.Module], batch: Batch, what: str, side: int, read: Calls, device: torch.device
-) -> Tuple[Batch, str, Optional[int], Calls, List[str]]:
-    """The least resolution at which no layer works on maps of one pixel that are larger in larger images."""
-    start = side
-    while side < LARGEST:
-        if not _lost(make, read, _small(make(), batch, device)):
-            break
-        following = network_inputs.next_size(side)
-        larger = _resized(batch, following)
-        further = _read(make, larger, device)
-        if further.error is not None:
-            break
-        batch, read, side = larger, further, following
-    if side == start:
-        return batch, what, side, read, []
-    note = f"images of {side}x{side}: at {start}x{start} the last stage is a single pixel"
-    return batch, what.replace(f"x{start}x{start}", f"x{side}x{side}"), side, read, [note]
-
-
-def _resized(batch: Batch, side: int) -> Batch:
-    try:
-        return batch.at(len(batch), side)
-    except InputError:  # channels of another number: made of what is there
-        from naslib_gennas.regression import batches
-
-        return batches.given(nn.functional.interpolate(batch.tensor, (side, side), mode="bilinear"))
-
-
-def _read(make: Callable[[], nn.Module], batch: Batch, device: torch.device) -> Calls:
-    network = make().to(device).eval()  # fresh: some networks keep what the size of an input has made them
-    return calls.read(network, _small(network, batch, device))
-
-
-def _small(network: nn.Module, batch: Batch, device: torch.device, count: int = FEW) -> calls.Inputs:
-    """A few examples of the batch, in the network's precision."""
-    return network_inputs.as_floats_of(network, network_inputs.few(batch.to(device).tensors, count))
-
-
-def _lost(make: Callable[[], nn.Module], read: Calls, small: calls.Inputs) -> int:
-    """The parameters that work on maps of one pixel here, and on larger maps in larger images."""
-    # Strides so long that a map ends in one pixel may leave it one pixel in images of twice the size.
-    for times in (2, 4) if _ends_in_a_pixel(read) else (2,):
-        larger = network_inputs.larger(small, times)
-        if larger is None:
-            return 0
-        more = calls.read(make().to(calls.each(small)[0].device).eval(), larger)
-        if more.error is not None:
-            return 0
-        lost = _mapped(more) & ~_mapped(read)
-        if read.elements(lost) > 0.01 * max(1, read.elements(_mapped(read))):
-            return lost
-    return 0
-
-
-def _ends_in_a_pixel(read: Calls) -> bool:
-    """Whether a stride, of a convolution or a pooling, makes a map of one pixel; global pooling does so by intent."""
-    for value in read.values:
-        if value.size == 1 and any(read.values[parent].size > 1 for parent in value.parents):
-            if value.weighted or ("pool" in value.function and "adaptive" not in value.function):
-                return True
-    return False
-
-
 def _on_a_pixel(read: Calls) -> int:
     """The parameters whose layers give maps of one pixel."""
     bits = 0
@@ -263,27 +170,15 @@ def _on_a_pixel(read: Calls) -> int:
     return bits
 
 
-def _mapped(read: Calls) -> int:
-    bits = 0
-    for value in read.values:
-        if value.size > 1 and value.given:
-            bits |= value.parameters
-    return bits
-
-
 def _stages(
-    read: Calls, names: Optional[Sequence[StageName]], count: int, skipped: Set[int], excluded: Sequence[Tap]
+    read: Calls, names: Optional[Sequence[StageName]], count: int, skipped: Set[int]
 ) -> Tuple[List[int], int, int]:
     """The values at the ends of stages, and the parameters of the head and those that are not used."""
     found = stages.find(read, count, tuple(skipped))
     if names is not None:
         return [named.value(read, name) for name in names], found.head, found.unused
     if not found.ends:
-        raise InputError(
-            _no_maps(read)
-            if not skipped
-            else "every stage of the network is skipped in training at times; name one that is always computed"
-        )
+        raise InputError(_no_maps(read))
     return [value.index for value in found.ends], found.head, found.unused
 
 
@@ -296,9 +191,15 @@ def _no_maps(read: Calls) -> str:
             # The outermost part that sees them so, such as the whole of an image network.
             around = (read.calls[index] for index in read.inside(number))
             part = next(one for one in around if any(shape[:1] == (several[0],) for shape in _shapes(read, one)))
-            return (
+            folded = (
                 f"'{part.name}' gives {several[0]} outputs for a batch of {images}: frames or crops were folded into "
-                f"the batch; score the part that sees one at a time: score_network(module.get_submodule('{part.name}'))"
+                "the batch"
+            )
+            inside = sum(size for name, size in read.parameters if name.startswith(f"{part.name}."))
+            if 2 * inside < sum(size for _, size in read.parameters):
+                return f"{folded}; score a module that does to a single one what the network does to each"
+            return (
+                f"{folded}; score the part that sees one at a time: score_network(module.get_submodule('{part.name}'))"
             )
     return (
         "no part of the network gives a feature map (images, channels, height, width), or tokens or a sequence; "
@@ -350,12 +251,8 @@ def _parts(make: Callable[[], nn.Module], small: calls.Inputs) -> str:
     """Names children that run on the same input in training mode."""
     working = []
     for name, child in make().named_children():
-        try:
-            with torch.no_grad():
-                calls.run(child.train(), small)
+        if trains(child, small):
             working.append(name)
-        except Exception:  # a part that takes something else
-            continue
     return f"; these parts take the input as it is: {', '.join(working[:5])}" if working else ""
 
 
@@ -382,7 +279,7 @@ def _shares(
         share = read.elements(unused) / plain.parameters
         where = "after the last stage and not scored" if read.error is not None else "not used in evaluation"
         plain.notes.append(f"{share:.0%} of all parameters are {where}: {', '.join(_modules(read.names(unused)))}")
-    pixel = 0 if lost or not _ends_in_a_pixel(read) else _on_a_pixel(read) & head
+    pixel = 0 if lost or not ends_in_a_pixel(read) else _on_a_pixel(read) & head
     if read.elements(pixel) > 0.1 * plain.parameters:  # and it takes no larger inputs, or these do not help
         share = read.elements(pixel) / plain.parameters
         modules = ", ".join(_modules(read.names(pixel)))

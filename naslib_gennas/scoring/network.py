@@ -13,7 +13,7 @@ from torch import nn
 
 from naslib_gennas import proxies
 from naslib_gennas.errors import InputError, said_by
-from naslib_gennas.networks import named, sources
+from naslib_gennas.networks import calls, named, sources
 from naslib_gennas.networks.initialise import initialise as draw_weights
 from naslib_gennas.networks.named import StageName
 from naslib_gennas.networks.tapped import Tap, TapMissing
@@ -235,6 +235,8 @@ def _module(module: Any) -> nn.Module:
     """The module that is meant, or one line that says why it cannot be scored."""
     if isinstance(module, str):
         module = sources.load(module)
+    if type(module).__name__ == "ExportedProgram" or hasattr(module, "range_constraints"):
+        raise InputError("an exported program is tied to how it was exported; give the module that it was made from")
     if isinstance(module, type):
         raise InputError(f"{module.__name__} is a class; give an instance of it: {module.__name__}(...)")
     if not isinstance(module, nn.Module) and callable(module):
@@ -253,6 +255,8 @@ def _module(module: Any) -> nn.Module:
             "score_network(module.backbone)"
         )
     for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            raise InputError(f"'{name}' is TorchScript and cannot be looked into; give the module it was made from")
         if ".quantized" in type(part).__module__:
             raise InputError(f"'{name}' is quantised and cannot be trained; give the network before quantisation")
     tensors = [*module.named_parameters(), *module.named_buffers()]
@@ -349,4 +353,7 @@ def _measured(
     except torch.linalg.LinAlgError as error:
         return Score(-math.inf, "diverged", f"the measure has numbers that are not finite: {said_by(error)}")
     except Exception as error:  # whatever the proxy or the network raises
-        raise InputError(f"proxy '{proxy.name}' cannot score this network: {said_by(error)}") from None
+        hint = ""
+        if any(not tensor.is_floating_point() for tensor in calls.each(found.batch.tensors)):
+            hint = "; its input holds whole numbers, which not every proxy can change: gennas proxies take them"
+        raise InputError(f"proxy '{proxy.name}' cannot score this network: {said_by(error)}{hint}") from None

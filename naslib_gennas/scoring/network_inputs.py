@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
@@ -19,7 +20,7 @@ from naslib_gennas.regression import batches
 from naslib_gennas.regression.batches import Batch
 
 #: Sizes that networks are made for, tried where they cannot take what the profile says.
-SIZES = (64, 96, 128, 160, 192, 224, 240, 256, 288, 299, 384, 448)
+SIZES = (64, 96, 128, 160, 192, 224, 240, 256, 288, 299, 384, 448, 28, 84)
 #: Lengths of waveforms and series, and the sides of volumes, tried one after another.
 LENGTHS = (256, 1024, 4096, 16000, 32000)
 SIDES = (16, 32, 64)
@@ -41,6 +42,8 @@ def given(inputs: Any, proxy: Proxy) -> Optional[Batch]:
     """
     if inputs is None or isinstance(inputs, str) and not inputs.endswith(".npy"):
         return None
+    if isinstance(inputs, os.PathLike):
+        return _file(Path(inputs), proxy.count("cnn"))
     if isinstance(inputs, str):
         return _file(Path(inputs), proxy.count("cnn"))
     if isinstance(inputs, Batch):
@@ -53,6 +56,8 @@ def given(inputs: Any, proxy: Proxy) -> Optional[Batch]:
         except Exception as error:  # whatever the user's function raises
             raise InputError(f"the function given as inputs failed: {said_by(error)}") from None
     if isinstance(inputs, np.ndarray):
+        if inputs.dtype.kind not in "biufc":
+            raise InputError(f"inputs is an array of {inputs.dtype}; it takes numbers")
         inputs = torch.from_numpy(np.ascontiguousarray(inputs))
     if isinstance(inputs, list):
         inputs = tuple(inputs)
@@ -61,8 +66,12 @@ def given(inputs: Any, proxy: Proxy) -> Optional[Batch]:
     if isinstance(inputs, torch.utils.data.DataLoader):
         raise InputError("inputs is a DataLoader; give one batch of it, such as next(iter(loader))[0]")
     tensors = calls.each(inputs) if isinstance(inputs, (torch.Tensor, tuple, Mapping)) else []
-    if not tensors or not all(isinstance(tensor, torch.Tensor) for tensor in tensors):
-        raise InputError(f"inputs is a {type(inputs).__name__}; it takes {FORMS}")
+    other = next((tensor for tensor in tensors if not isinstance(tensor, torch.Tensor)), None)
+    if other is not None or isinstance(inputs, Mapping) and not all(isinstance(name, str) for name in inputs):
+        what = f"hold a {type(other).__name__}" if other is not None else "have keys that are no argument's name"
+        raise InputError(f"inputs {what}; it takes {FORMS}")
+    if not tensors:
+        raise InputError(f"inputs is a{' ' if inputs else 'n empty '}{type(inputs).__name__}; it takes {FORMS}")
     for tensor in tensors:
         if tensor.numel() == 0:
             raise InputError(f"inputs have shape {tuple(tensor.shape)}; they hold no number")
@@ -71,6 +80,8 @@ def given(inputs: Any, proxy: Proxy) -> Optional[Batch]:
             raise InputError(f"inputs hold a {kind} tensor; give a dense one with numbers")
         if tensor.is_complex():
             raise InputError("inputs are complex numbers; give real and imaginary part as channels")
+        if tensor.is_floating_point() and tensor.itemsize < 2:
+            raise InputError(f"inputs are of {tensor.dtype}; give them as inputs.float()")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise InputError("inputs hold numbers that are not finite")
     if tensors[0].dim() < 2 or len(tensors[0]) < 2:
@@ -155,10 +166,17 @@ def made(
     if inputs is None and isinstance(first, (nn.Linear, nn.MultiheadAttention)):
         width = first.in_features if isinstance(first, nn.Linear) else first.embed_dim
         yield batches.given(_noise((count, TOKENS, width))), f"noise, sequences of {TOKENS}x{width}", None
+        yield batches.given(_noise((count, width))), f"noise, vectors of {width} numbers", None
+    if inputs is None and isinstance(first, nn.RNNCellBase):
+        yield (
+            batches.given(_noise((count, TOKENS, first.input_size))),
+            f"noise, sequences of {TOKENS}x{first.input_size}",
+            None,
+        )
 
 
 # Modules whose input shows what the network takes.
-_TELLING = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNNBase, nn.Linear, nn.MultiheadAttention, nn.Embedding)
+_TELLING = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNNBase, nn.RNNCellBase, nn.Linear, nn.MultiheadAttention, nn.Embedding)
 
 
 def _text(module: nn.Module, count: int) -> Optional[Tuple[Batch, str, None]]:
@@ -200,9 +218,11 @@ def _noise(shape: Sequence[int]) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(0).standard_normal(shape, dtype=np.float32))
 
 
-def few(inputs: calls.Inputs, images: int) -> calls.Inputs:
+def few(inputs: calls.Inputs, images: int, axis: int = 0) -> calls.Inputs:
     """The first few examples of a batch; all of it where its tensors do not have one first axis in common."""
     tensors = calls.each(inputs)
+    if axis:  # one tensor of steps, examples and features
+        return calls.changed(inputs, lambda tensor: tensor[:, :images])
     count = len(tensors[0]) if tensors[0].dim() else 0
     if count <= images or any(not tensor.dim() or len(tensor) != count for tensor in tensors):
         return inputs
