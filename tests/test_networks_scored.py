@@ -577,6 +577,32 @@ def test_networks_from_files_in_one_table(empty_folder):
     one_line(lambda: sources.load("absent.py:make"), "cannot be read")
 
 
+def test_a_refused_network_does_not_stop_the_others(empty_folder):
+    from commands import CliRunner
+
+    from naslib_gennas.cli.app import app
+
+    (empty_folder / "mine.py").write_text(
+        "from torch import nn\n"
+        "def maps():\n    return nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 8, 3, 2, 1))\n"
+        "def plain():\n    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 8))\n"
+        "def linear():\n    return nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.Conv2d(6, 8, 3, 2, 1))\n"
+    )
+    rows = rank_networks(["mine.py:plain", "mine.py:maps"], profile=QUICK)
+    assert [(row.network, row.status) for row in rows] == [("mine.py:maps", "ok"), ("mine.py:plain", "refused")]
+    assert "feature map" in rows[1].reason and rows[1].score == -math.inf and rows[0].score > -math.inf
+    one_line(lambda: rank_networks(["mine.py:plain"], profile=QUICK), "mine.py:plain: no part of the network gives")
+    one_line(lambda: rank_networks(["mine.py:maps", "mine.py:mops"], profile=QUICK), "mine.py:mops: ")
+    run = CliRunner().invoke
+    some = run(app, ["score", "mine.py:plain", "mine.py:maps", "--json", "-"])
+    assert some.exit_code == 0 and json.loads(some.stdout)["networks"][1]["status"] == "refused"
+    assert "mine.py:plain: refused: no part" in some.stderr
+    told = run(app, ["score", "mine.py:plain", "mine.py:maps", "--dry-run", "--json", "-"])
+    assert told.exit_code == 0 and json.loads(told.stdout)["networks"]["mine.py:plain"]["status"] == "refused"
+    none = run(app, ["score", "mine.py:plain", "mine.py:linear"])
+    assert none.exit_code == 1 and "nothing could be scored" in none.stderr
+
+
 def test_the_package_describes_networks():
     assert naslib_gennas.describe_network is describe_network
 

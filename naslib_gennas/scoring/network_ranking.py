@@ -23,9 +23,9 @@ class Row:
         network: its name.
         score: the mean over the seeds; -inf where it could not be scored with one of them.
         interval: 95% of that mean, by Student's t; None for one seed.
-        status, reason: the worst of the seeds'.
+        status, reason: the worst of the seeds'; "refused" of a network that cannot be scored at all.
         scores: one a seed.
-        parameters, flops, reached: see `Description`.
+        parameters, flops, reached: see `Description`; 0 where a refused network was not seen so far.
         stages: of each, the call and its map's size.
         notes: what was assumed or left out.
     """
@@ -56,7 +56,8 @@ def rank_networks(
     """Score networks under the same settings, the best first.
 
     All are scored with the same number of stages, the largest that every one of them has, and on images of one size,
-    the least that suits them all. Weights of networks that are given by name are drawn anew for every seed.
+    the least that suits them all. Weights of networks that are given by name are drawn anew for every seed. A network
+    that cannot be scored is last, with the reason, and the others are ranked.
 
     Args:
         networks: see `score_network`.
@@ -65,28 +66,42 @@ def rank_networks(
         scoring: the further arguments of `score_network`.
 
     Raises:
-        InputError: a network cannot be scored at all; its name comes first.
+        InputError: a name is that of no network, or none of the networks can be scored; the name comes first.
     """
     check_whole("seeds", seeds)
     names = _names(networks)
     looked = {key: value for key, value in scoring.items() if key in ("proxy", "inputs", "profile")}
     found: Dict[str, Description] = {}
+    refused: Dict[str, InputError] = {}
     for name, network in zip(names, networks):
-        found[name] = _named(name, describe_network, _made(network, seed), count=count, resolution=resolution, **looked)
-    fewest = max(1, min(len(described.stages) for described in found.values()))
+        made = _named(name, _made, network, seed)
+        try:
+            found[name] = describe_network(made, count=count, resolution=resolution, **looked)
+        except InputError as error:
+            refused[name] = error
+    fewest = max(1, min((len(described.stages) for described in found.values()), default=1))
     sides = [described.resolution for described in found.values() if described.resolution]
     common = resolution or (max(sides) if sides else None)
     rows = []
     for name, network in zip(names, networks):
+        if name in refused:
+            continue
         if progress is not None:
             progress(name)
         side = common if found[name].resolution else None
-        results = [
-            _named(name, score_network, _made(network, one), count=fewest, seed=one, resolution=side, **scoring)
-            for one in range(seed, seed + seeds)
-        ]
-        rows.append(_row(name, found[name], results))
-    return sorted(rows, key=lambda row: -row.score)
+        try:
+            results = [
+                score_network(_made(network, one), count=fewest, seed=one, resolution=side, **scoring)
+                for one in range(seed, seed + seeds)
+            ]
+            rows.append(_row(name, found[name], results))
+        except InputError as error:
+            refused[name] = error
+    if not rows:
+        first = next(name for name in names if name in refused)
+        raise InputError(f"{first}: {refused[first]}")
+    rows.sort(key=lambda row: -row.score)
+    return rows + [_refused(name, found.get(name), refused[name]) for name in names if name in refused]
 
 
 def _names(networks: Sequence[Network]) -> List[str]:
@@ -133,6 +148,11 @@ def _row(name: str, described: Description, results: Sequence[NetworkScore]) -> 
         tuple(map(str, first.stages)),
         first.notes,
     )
+
+
+def _refused(name: str, described: Optional[Description], error: InputError) -> Row:
+    parameters, flops = (described.parameters, described.flops) if described is not None else (0, 0.0)
+    return Row(name, -math.inf, None, "refused", str(error), (), parameters, flops, 0.0, (), ())
 
 
 def to_json(rows: Sequence[Row]) -> Dict[str, Any]:
