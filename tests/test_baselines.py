@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from scipy.stats import spearmanr
 from torch import nn
 
-from naslib_gennas import proxies, scoring, spaces
+from naslib_gennas import proxies, score_network, scoring, spaces
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks.language_model import with_words
 from naslib_gennas.networks.nasbench201 import used_edges
@@ -335,6 +335,27 @@ def test_gradients_of_recurrent_networks_are_those_of_their_loss() -> None:
 def test_the_others_refuse_recurrent_networks(name: str) -> None:
     with pytest.raises(InputError, match=f"'{name}' scores networks of kind cnn; nasbenchnlp has kind rnn"):
         scoring.score("nasbenchnlp", CELL_OF_NLP, name)
+
+
+def test_epe_nas_compares_images_of_one_class_however_many_classes_there_are() -> None:
+    """With a thousand classes and sixteen images each would have a class of its own, and every network the score 0."""
+    scores = [
+        score_network(
+            nn.Sequential(
+                nn.Conv2d(3, width, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 1000)
+            ),
+            proxy="epe_nas",
+            profile={"images": 16},
+        )
+        for width in (4, 8, 16)
+    ]
+    assert all(score.status == "ok" and score.score > 0 for score in scores)
+    assert len({score.score for score in scores}) == 3
+
+
+def test_epe_nas_without_two_images_of_a_class_is_refused(batch) -> None:
+    with pytest.raises(ValueError, match="use more images"):
+        epe_nas(Small(), batch, 0, torch.arange(len(batch)))
 
 
 @pytest.mark.parametrize("name", ["grad_norm", "snip", "grasp", "fisher", "plain", "zico", "epe_nas"])
