@@ -19,6 +19,7 @@ from naslib_gennas.proxies import USUAL as DEFAULT
 from naslib_gennas.scoring.record import Record
 from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.studies import comparison, ranking
+from naslib_gennas.studies.asked import asked_for, computed
 from naslib_gennas.studies.comparison import Column
 from naslib_gennas.studies.result import Interrupted
 from naslib_gennas.truth import benchmarks, metrics, significance
@@ -211,8 +212,8 @@ def leaderboard(
     size = sizes(n)
     settings = {name: scoring.pop(name, None) for name in ("profile", "initialise")}
     inputs = scoring.get("inputs")
-    asked = comparison.asked_for(USUAL if names is None else names, **settings)
-    chosen = comparison.computed(asked, **settings)
+    asked = asked_for(USUAL if names is None else names, **settings)
+    chosen = computed(asked, **settings)
     found, remarks = benchmarks.find(spaces, folders, truths, higher_is_better)
     # What cannot score a space is blank there; here the place and the seed are checked.
     scorer = Scorer.of(found[0].space, "params", **{**scoring, "inputs": None})
