@@ -176,7 +176,7 @@ class _Reader(TorchFunctionMode):
             number = self._times[name] = self._times.get(name, -1) + 1
             call = Call(name, number, self._open[-1], len(self.values), kind=type(module))
             call.composite = any(True for _ in module.children())
-            tensors = list(_tensors((arguments, keywords)))
+            tensors = list(tensors_in((arguments, keywords)))
             call.entered = next((mark for mark in map(_marked, tensors) if mark >= 0), -1)
             attention = getattr(module, "self_attn", module)
             if isinstance(attention, (nn.RNNBase, nn.MultiheadAttention)) and not attention.batch_first:
@@ -198,7 +198,7 @@ class _Reader(TorchFunctionMode):
             hidden = sum(self._bits[id(p)] for p in module.parameters() if id(p) in self._bits)
         for path, tensor in _paths(output):
             if _marked(tensor) < 0:  # made where we cannot look: by a script, or a function of autograd's own
-                parents = tuple(i for i in map(_marked, _tensors(arguments)) if i >= 0)
+                parents = tuple(i for i in map(_marked, tensors_in(arguments)) if i >= 0)
                 self._note(tensor, type(module).__name__, parents or ((call.entered,) if call.entered >= 0 else ()), 0)
             value = self.values[_marked(tensor)]
             if hidden and value.index >= call.start:
@@ -213,7 +213,7 @@ class _Reader(TorchFunctionMode):
         # Looking at a tensor is no operation; `x.T` and its like are.
         if name in ("__set__", "size", "dim", "stride", "is_floating_point", "numel", "__len__"):
             return func(*args, **(kwargs or {}))
-        tensors = list(_tensors((args, kwargs or {})))
+        tensors = list(tensors_in((args, kwargs or {})))
         output = func(*args, **(kwargs or {}))
         if name == "__setitem__":
             output, result = args[0], output  # it is another value from now on
@@ -268,15 +268,16 @@ def _marked(tensor: torch.Tensor) -> int:
     return getattr(tensor, _MARK, -1)
 
 
-def _tensors(content: Any) -> Iterator[torch.Tensor]:
+def tensors_in(content: Any) -> Iterator[torch.Tensor]:
+    """Every tensor in arguments or outputs, also inside of tuples, lists and dicts."""
     if isinstance(content, torch.Tensor):
         yield content
     elif isinstance(content, (list, tuple)):
         for part in content:
-            yield from _tensors(part)
+            yield from tensors_in(part)
     elif isinstance(content, Mapping):
         for part in content.values():
-            yield from _tensors(part)
+            yield from tensors_in(part)
 
 
 def _paths(output: Any, path: Tuple[Any, ...] = ()) -> Iterator[Tuple[Tuple[Any, ...], torch.Tensor]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence
 
 import torch
 from torch.overrides import TorchFunctionMode
 
+from naslib_gennas.networks.calls import tensors_in
 from naslib_gennas.networks.staged import StagedNetwork
 
 
@@ -66,7 +67,7 @@ class _Watch(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name == "__get__" or not isinstance(output, torch.Tensor):
             return output
-        parts = [tensor.passed for tensor in _tensors(args) if hasattr(tensor, "passed")]
+        parts = [tensor.passed for tensor in tensors_in(args) if hasattr(tensor, "passed")]
         if parts:
             passed, operation = parts[0] if len(parts) == 1 else _joined(parts), _operation(name, args)
             if operation:
@@ -74,16 +75,6 @@ class _Watch(TorchFunctionMode):
                 passed = passed.then(operation)
             output.passed = passed
         return output
-
-
-def _tensors(args: Any) -> List[torch.Tensor]:
-    found: List[torch.Tensor] = []
-    for value in args:
-        if isinstance(value, torch.Tensor):
-            found.append(value)
-        elif isinstance(value, (list, tuple)):
-            found.extend(_tensors(value))
-    return found
 
 
 def _operation(name: str, args: Any) -> str:

@@ -6,12 +6,13 @@ sign of what goes in.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, Mapping, Optional, Set
+from typing import Any, Callable, Optional, Set
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from naslib_gennas.networks.calls import tensors_in
 from naslib_gennas.networks.staged import StagedNetwork
 
 # What a ReLU is called, whether a module, a function or a tensor's method runs it.
@@ -42,7 +43,7 @@ def visit(network: StagedNetwork, inputs: torch.Tensor, see: Callable[[torch.Ten
 
 def images_of(network: StagedNetwork, inputs: Any) -> int:
     """How many images a batch holds: along its first axis, or the second of a recurrent network's."""
-    first = next(_tensors(inputs))
+    first = next(tensors_in(inputs))
     return first.shape[getattr(network, "batch_axis", 0)]
 
 
@@ -113,7 +114,7 @@ class _Watch(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in ("__get__", "__set__", "size", "dim"):  # looking at a tensor; of a weight's data, say
             return func(*args, **(kwargs or {}))
-        tensors = list(_tensors((args, kwargs or {})))
+        tensors = list(tensors_in((args, kwargs or {})))
         fixed = bool(tensors) and all(id(t) in self._fixed or hasattr(t, _FIXED) for t in tensors)
         pattern = None
         if not fixed:
@@ -125,7 +126,7 @@ class _Watch(TorchFunctionMode):
                 self.show(args[0].pattern)
         output = func(*args, **(kwargs or {}))
         if fixed:
-            for tensor in _tensors(output):
+            for tensor in tensors_in(output):
                 setattr(tensor, _FIXED, True)
         elif name in RELUS and not self._module and pattern is not None:
             output.pattern, output.readers = pattern, 0
@@ -154,14 +155,3 @@ def _on(name: str, args: Any, kwargs: Any) -> Any:
     if plain == "sin" and entered.dim() < 3:
         return None  # of a time step
     return entered > 0
-
-
-def _tensors(content: Any) -> Iterator[torch.Tensor]:
-    if isinstance(content, torch.Tensor):
-        yield content
-    elif isinstance(content, (list, tuple)):
-        for part in content:
-            yield from _tensors(part)
-    elif isinstance(content, Mapping):
-        for part in content.values():
-            yield from _tensors(part)
