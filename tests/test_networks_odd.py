@@ -193,6 +193,30 @@ def test_meco_takes_half_precision(dtype):
     assert score_network(plain().to(dtype), proxy="meco", profile=QUICK).status == "ok"
 
 
+class Pointwise(nn.Module):
+    """Mixes channels by linear layers on maps whose channels are last, or by 1x1 convolutions: the same function."""
+
+    def __init__(self, last):
+        super().__init__()
+        torch.manual_seed(0)
+        self.last, self.stem, self.head = last, nn.Conv2d(3, 12, 3, 2, 1), nn.Linear(12, 10)
+        mix = nn.Linear(12, 12, bias=False)
+        point = nn.Conv2d(12, 12, 1, bias=False)
+        point.weight = nn.Parameter(mix.weight[:, :, None, None].clone())
+        self.body = nn.Sequential(mix if last else point, nn.GELU())
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = self.body(x.movedim(1, -1)).movedim(-1, 1) if self.last else self.body(x)
+        return self.head(x.mean((2, 3)))
+
+
+def test_meco_finds_the_channels_where_they_are_last():
+    batch = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    scores = [score_network(Pointwise(last), proxy="meco", inputs=batch, profile=QUICK).score for last in (True, False)]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-3)
+
+
 @pytest.mark.parametrize("make", [Causal, lambda: ViT(3), lambda: nn.Sequential(nn.Conv1d(1, 8, 5, 2), nn.ReLU())])
 def test_meco_refuses_tokens_and_sequences_and_its_advice_works(make):
     one_line(lambda: score_network(make(), proxy="meco", profile=QUICK), "gennas proxies take these")

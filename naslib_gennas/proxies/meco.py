@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import List
+from typing import Dict, List
 
 import torch
 from torch import nn
@@ -23,18 +23,25 @@ def meco(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
 
     MeCo (NeurIPS 2023, "MeCo: Zero-Shot NAS with One Data and Single Forward Pass via Minimum Eigenvalue of
     Correlation", section 4). One N(0, 1) image of 64x64; every module's output is a feature map, correlations that are
-    not finite count as 0.
+    not finite count as 0. Maps whose channels are last (Swin, the inside of ConvNeXt's blocks) are told by the linear
+    and normalising layers that make them.
     """
     values: List[float] = []
     others = 0  # layers whose outputs are tokens or sequences
+    last: Dict[torch.Size, bool] = {}  # of each shape, whether the newest layer that made it has its channels last
 
     def see(module: nn.Module, arguments: tuple, output: object) -> None:
         nonlocal others
         if next(module.parameters(recurse=False), None) is not None:
             others += isinstance(output, torch.Tensor) and output.dim() == 3
+            if isinstance(output, torch.Tensor):
+                last[output.shape] = _channels_last(module, output)
         for maps in output if isinstance(output, (list, tuple)) else [output]:
+            if not isinstance(maps, torch.Tensor) or maps.dim() != 4:
+                continue
+            maps = maps.movedim(-1, 1) if last.get(maps.shape) else maps
             # Channels of one pixel have no correlation.
-            if isinstance(maps, torch.Tensor) and maps.dim() == 4 and maps.shape[1] > 1 and maps[0, 0].numel() > 1:
+            if maps.shape[1] > 1 and maps[0, 0].numel() > 1:
                 if not bool((maps[0].abs() < OVERFLOW).all()):
                     values.append(math.nan)  # its correlations cannot be computed: it is not one without any
                     continue
@@ -54,3 +61,12 @@ def meco(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
             "proxies take these"
         )
     return sum(values)
+
+
+def _channels_last(module: nn.Module, maps: torch.Tensor) -> bool:
+    """Whether a layer's output has its channels last: linear ones, and normalisations over the last axis."""
+    if isinstance(module, nn.Linear):
+        return True
+    features = getattr(module, "normalized_shape", None)
+    # Some libraries' LayerNorm over the channels of (images, channels, height, width) turns the axes itself.
+    return isinstance(features, tuple) and len(features) == 1 and maps.shape[-1] == features[0] != maps.shape[1]
