@@ -42,6 +42,9 @@ INITIALISATIONS = ("default", "kaiming", "xavier")
 RESOLUTIONS = (64, 96)
 # Smaller batches than the proxies' own: the networks are full-size, and order is what counts.
 IMAGES, STEPS = 16, 24
+# The siblings of gennas-combo, a quarter of the work each.
+LIGHT = ("gennas-single", "gennas-search-N", "gennas-search-D", "gennas-search-R")
+LIGHT_IMAGES, LIGHT_STEPS = 8, 12
 STAGES = 3
 
 
@@ -64,9 +67,10 @@ def key(model: str, proxy: str, initialise: str, resolution: int) -> str:
 
 def score(model: str, proxy: str, initialise: str, resolution: int) -> Dict[str, Any]:
     """One number: the score, or why there is none, and what it cost."""
-    profile: Dict[str, Any] = {"images": IMAGES}
+    profile: Dict[str, Any] = {"images": LIGHT_IMAGES if proxy in LIGHT else IMAGES}
     if proxy.startswith("gennas"):
-        profile.update(steps=STEPS, record_every=STEPS)
+        steps = LIGHT_STEPS if proxy in LIGHT else STEPS
+        profile.update(steps=steps, record_every=steps)
     start = time.perf_counter()
     try:
         with isolated(0):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Callable, List, Optional, Sequence, Tuple
 
 import torch
 
 from naslib_gennas.networks import structure
+from naslib_gennas.networks.copying import copied
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.activations import images_of, watch
 from naslib_gennas.proxies.gennas import RECORD
@@ -99,8 +99,8 @@ def _of_cells(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: 
     if diverged is not None:
         return diverged
     untrained = {
-        "meco": float(meco(copy.deepcopy(network).train(), inputs, seed)),
-        "zen": float(zen(copy.deepcopy(network).train(), inputs, seed)),
+        "meco": float(meco(copied(network).train(), inputs, seed)),
+        "zen": float(zen(copied(network).train(), inputs, seed)),
     }
     try:
         untrained["patterns"] = float(swap(network.train(), inputs[:PATTERN_IMAGES], seed))
@@ -126,7 +126,7 @@ def _of_sizes(network: StagedNetwork, batch: Batch, seed: int, profile: Profile)
     """log progress + `UNITS_WEIGHT` log units."""
     counts: List[int] = []
     inputs = batch.of_dtype(network.dtype)
-    untrained = copy.deepcopy(network).train()
+    untrained = copied(network).train()
     try:
         images = images_of(untrained, inputs)
         watch(untrained, images, lambda: untrained(inputs), lambda pattern: counts.append(pattern.shape[1]))
@@ -164,7 +164,7 @@ def _losses(
     for index, name in enumerate(names):
         # The first training is that of the plain proxy of its task.
         drawn = derive(seed, "plus", index) if index else seed
-        trained = train(copy.deepcopy(network), inputs, tasks.get(name), profile, drawn)
+        trained = train(copied(network), inputs, tasks.get(name), profile, drawn)
         if not math.isfinite(trained.loss):
             return losses, Score(-math.inf, "diverged", f"training {index + 1}, on {name}: {trained.reason}")
         losses.append(trained.loss)

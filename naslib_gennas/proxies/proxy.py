@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Callable, List, Mapping, Optional, Tuple, Union
 import torch
 
 from naslib_gennas.errors import InputError
+from naslib_gennas.networks.copying import copied
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.regression import batches
 from naslib_gennas.regression.batches import Batch
@@ -111,4 +111,4 @@ class Proxy:
     def score(self, network: StagedNetwork, inputs: Union[Batch, torch.Tensor], seed: int) -> Score:
         """Score a copy of `network`: the caller's network, its weights and its mode stay as they were."""
         batch = inputs if isinstance(inputs, Batch) else batches.given(inputs)
-        return self.measure(copy.deepcopy(network), batch, seed)
+        return self.measure(copied(network), batch, seed)

@@ -7,7 +7,6 @@ paths, how long these are, how many parameters it has. docs/notebook/speed.md ha
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -19,6 +18,7 @@ from scipy.stats import rankdata
 
 from naslib_gennas.errors import InputError
 from naslib_gennas.networks import structure
+from naslib_gennas.networks.copying import copied
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies import Score, get
 from naslib_gennas.regression.batches import Batch
@@ -56,15 +56,15 @@ def describe(network: StagedNetwork, batch: Batch, seed: int, profile: Profile) 
     class scores has the regression loss of `gennas-combo` alone as its label-free score.
     """
     try:
-        found = get(PRIOR, profile).measure(copy.deepcopy(network), batch, seed)
+        found = get(PRIOR, profile).measure(copied(network), batch, seed)
     except NotImplementedError:
-        found = get("gennas-combo", profile).measure(copy.deepcopy(network), batch, seed)
+        found = get("gennas-combo", profile).measure(copied(network), batch, seed)
     if found.status != "ok":
         return found
     progress = math.nan
     if network.dimensions == 2:
         try:
-            progress = get("az_progressivity", profile).measure(copy.deepcopy(network), batch, seed).value
+            progress = get("az_progressivity", profile).measure(copied(network), batch, seed).value
         except ValueError:  # it has no blocks to compare
             pass
     features = {
