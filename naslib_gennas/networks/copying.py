@@ -37,8 +37,8 @@ def copied(network: Network) -> Network:
 def _module(module: nn.Module, memo: Dict[int, Any], storages: Set[int]) -> nn.Module:
     if id(module) in memo:
         return cast(nn.Module, memo[id(module)])
-    kind: Type[nn.Module] = type(module)
-    if _has_own_way(kind):
+    kind = type(module)
+    if _has_own_way(kind):  # type: ignore[arg-type]  # mypy takes no class for hashable here
         raise _Special
     fresh: nn.Module = object.__new__(kind)
     memo[id(module)] = fresh
