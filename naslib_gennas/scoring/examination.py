@@ -12,6 +12,7 @@ from torch import nn
 from naslib_gennas.errors import InputError, said_by
 from naslib_gennas.networks import calls, named, stages, tapped
 from naslib_gennas.networks.calls import Calls
+from naslib_gennas.networks.copying import copied
 from naslib_gennas.networks.named import StageName
 from naslib_gennas.networks.tapped import NotFinite, Tap, TapMissing, TappedNetwork, tap_of
 from naslib_gennas.proxies.proxy import Proxy
@@ -317,4 +318,4 @@ def fresh(module: nn.Module) -> nn.Module:
         for value in vars(part).values():
             if isinstance(value, torch.Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
-    return copy.deepcopy(module, memo)
+    return copy.deepcopy(module, memo) if memo else copied(module)
