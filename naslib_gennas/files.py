@@ -141,6 +141,18 @@ def write(path: Union[str, Path], content: Union[str, bytes]) -> None:
         raise
 
 
+def write_output(path: Union[str, Path], content: Union[str, bytes]) -> None:
+    """`write`, for a file that the user named.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        write(path, content)
+    except OSError as error:
+        raise InputError(f"output file '{path}' cannot be written: {error.strerror}") from None
+
+
 def _in_place(path: Path) -> bool:
     """Whether a file must not be put in place of what has this name: a pipe, a device, an open file."""
     return (path.exists() and not path.is_file()) or str(path).startswith(("/dev/", "/proc/"))

@@ -71,10 +71,7 @@ def export_scores(
     content = score_table.table(
         found, dataset, scores, lambda arch: None if accuracies is None else accuracies.of(found, arch)
     )
-    try:
-        files.write_json(path, content)
-    except OSError as error:
-        raise InputError(f"output file '{path}' cannot be written: {error.strerror}") from None
+    files.write_output(path, files.to_json(content) + "\n")
     print(f"{len(content[dataset])} architectures with {', '.join(names)} written to {path}")
     for name, records in scores.items():
         bad = sum(record.status != "ok" for record in records)

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from naslib_gennas.errors import EngineError, InputError
+from naslib_gennas.errors import EngineError
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
@@ -70,10 +70,7 @@ class Output:
         if self.json == "-":
             print(files.to_json(content), flush=True)
         elif self.json is not None:
-            try:
-                files.write_json(self.json, content)
-            except OSError as error:
-                raise InputError(f"output file '{self.json}' cannot be written: {error.strerror}") from None
+            files.write_output(self.json, files.to_json(content) + "\n")
 
 
 def output(json: Optional[str]) -> Output:

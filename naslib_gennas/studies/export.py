@@ -111,7 +111,7 @@ def export(
         if kind == path:
             text = notation(found, parsed)
             continue
-        _write(Path(path), _content(kind, found, parsed, model, inputs, price, classes))
+        files.write_output(path, _content(kind, found, parsed, model, inputs, price, classes))
         written.append(Path(path))
     return Exported(found.format(parsed), price, tuple(written), text)
 
@@ -231,14 +231,6 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(before)
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    try:
-        files.write(path, content)
-    except OSError as error:
-        raise InputError(f"output file '{path}' cannot be written: {error.strerror}") from None
-
-
 def notation(space: SearchSpace[Any], arch: Any) -> str:
     """The architecture as text: for cells with two inputs the genotype that DARTS's training scripts read."""
     genotype = getattr(arch, "genotype", arch)
@@ -301,12 +293,12 @@ def describe(
     if fit:
         space = of_width(space, fit_width(space, arch, fit))
     kept = {"space": space.name, "settings": dict(space.published_settings), "resolution": resolution}
-    _write(folder / NETWORK, (files.to_json(kept) + "\n").encode())
+    files.write_output(folder / NETWORK, (files.to_json(kept) + "\n").encode())
     with isolated(0):
         model = build(space, arch, None, resolution)
         price = cost(space, model, resolution)
     picture = folder / "architecture.svg"
-    _write(picture, drawing.draw(space, arch, model, [str(price)]).encode())
+    files.write_output(picture, drawing.draw(space, arch, model, [str(price)]).encode())
     command = f"gennas export {shlex.quote(_spelled(space))} {shlex.quote(str(folder))} --to model.py"
     return Description(price, picture, command, space.published_settings)
 
