@@ -100,12 +100,13 @@ def _needed(nodes: Mapping[str, Node]) -> Dict[str, Node]:
 
 
 def _complete(recipe: Recipe) -> bool:
-    """Whether x is read, by linear nodes alone, and every former hidden state that is read is made."""
+    """Whether a path leads from x to the output, linear nodes alone read x, and every state that is read is made."""
     made = {state_number(NEW, node.name) for node in recipe}
     read = {name for node in recipe for name in node.inputs}
     states = {state_number(PREVIOUS, name) for name in read} - {None}
     misread = any(INPUT in node.inputs and node.op != "linear" for node in recipe)
-    return INPUT in read and not misread and states <= made
+    reached = any(INPUT in node.inputs for node in live(recipe))
+    return reached and not misread and states <= made
 
 
 def _broken_rules(recipe: Recipe) -> int:
