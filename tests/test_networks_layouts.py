@@ -8,7 +8,7 @@ from test_networks_stages import Attention, ViT, found
 from torch import nn
 from torch.nn import functional
 
-from naslib_gennas.networks import calls, stages
+from naslib_gennas.networks import calls, layouts, stages
 from naslib_gennas.networks.tapped import TappedNetwork, tap_of
 from naslib_gennas.scoring.network import describe_network, score_network
 
@@ -390,3 +390,21 @@ class Alternating(nn.Module):
 def test_a_stage_ends_after_what_works_between_blocks():
     assert found(Alternating(3)) == [f"the network/add#{number}: 16x4x4" for number in (1, 2, 3)]
     assert describe_network(Alternating(3), profile=QUICK).head == ()
+
+
+class NormOfChannels(nn.LayerNorm):
+    """A norm of (images, channels, height, width) that turns the axes itself, as ConvNeXt's."""
+
+    def forward(self, x):
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
+def test_where_channels_are_is_told_by_the_layers():
+    square = torch.zeros(2, 8, 8, 8)  # every axis could be that of the channels
+    assert layouts.channels_last([nn.LayerNorm(8)], square)
+    assert layouts.channels_last([nn.ReLU(), nn.Linear(8, 4)], square)
+    assert not layouts.channels_last([NormOfChannels(8)], square)
+    assert not layouts.channels_last([nn.Linear(8, 8), nn.Conv2d(8, 4, 1)], square)
+    assert not layouts.channels_last([nn.LayerNorm([8, 8, 8])], square)
+    assert layouts.channels_last([nn.Linear(6, 6), nn.Conv2d(3, 5, 1)], torch.zeros(2, 8, 8, 6))
+    assert not layouts.channels_last([nn.Linear(10, 10), nn.BatchNorm2d(8)], square)

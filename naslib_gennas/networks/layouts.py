@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
 import torch
+from torch import nn
 
 # Class, distillation and register tokens that may stand before the tokens of a grid.
 MOST_EXTRA_TOKENS = 8
@@ -66,6 +67,25 @@ _PICKING = ("gather", "take_along_dim", "index_select")
 _JOINING = ("cat", "concat", "concatenate")
 _PRODUCTS = ("matmul", "bmm", "__matmul__")
 _ELEMENTWISE = ("add", "sub", "rsub", "mul", "div")
+
+
+def channels_last(layers: Iterable[nn.Module], tensor: torch.Tensor) -> bool:
+    """Whether a tensor that these layers took or gave has its channels in the last axis.
+
+    It has where a linear layer or a norm over the last axis is among them, of as many features as that axis has, and no
+    convolution of as many channels as the second axis has.
+    """
+    last = False
+    for layer in layers:
+        if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+            if tensor.shape[1] in (layer.in_channels, layer.out_channels):
+                return False
+        elif isinstance(layer, nn.Linear):
+            last |= tensor.shape[-1] in (layer.in_features, layer.out_features)
+        elif getattr(layer, "normalized_shape", None) == (tensor.shape[-1],):
+            # Some libraries' subclasses turn the axes themselves, and norm maps whose channels are second.
+            last |= type(layer) is nn.LayerNorm or tensor.shape[1] != tensor.shape[-1]
+    return last
 
 
 def tell(

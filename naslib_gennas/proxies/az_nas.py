@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from naslib_gennas.networks.layouts import channels_last
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.networks.tapped import TappedNetwork
 from naslib_gennas.proxies.flops import flops
@@ -127,18 +128,9 @@ def _entropies(outputs: List[_Output]) -> List[float]:
 
 
 def _output(block: nn.Module, value: Any) -> _Output:
-    """Channels are last where the block has a linear layer or norm of so many features, and no such convolution."""
     if not isinstance(value, torch.Tensor) or value.dim() < 3:
         raise ValueError("a block of the network takes or gives neither a feature map nor tokens")
-    last = first = False
-    for part in block.modules():
-        if isinstance(part, nn.Linear):
-            last |= value.shape[-1] in (part.in_features, part.out_features)
-        elif isinstance(part, nn.LayerNorm):
-            last |= value.shape[-1] == part.normalized_shape[-1]
-        elif isinstance(part, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
-            first |= value.shape[1] in (part.in_channels, part.out_channels)
-    return _Output(value, last and not first)
+    return _Output(value, channels_last(block.modules(), value))
 
 
 def _folded(maps: torch.Tensor, sides: Sequence[int]) -> torch.Tensor:

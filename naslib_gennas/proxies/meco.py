@@ -8,6 +8,7 @@ from typing import Dict, List
 import torch
 from torch import nn
 
+from naslib_gennas.networks.layouts import channels_last
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.registry import proxy
 from naslib_gennas.randomness import generator
@@ -35,7 +36,7 @@ def meco(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
         if next(module.parameters(recurse=False), None) is not None:
             others += isinstance(output, torch.Tensor) and output.dim() == 3
             if isinstance(output, torch.Tensor):
-                last[output.shape] = _channels_last(module, output)
+                last[output.shape] = channels_last([module], output)
         for maps in output if isinstance(output, (list, tuple)) else [output]:
             if not isinstance(maps, torch.Tensor) or maps.dim() != 4:
                 continue
@@ -61,12 +62,3 @@ def meco(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> float:
             "proxies take these"
         )
     return sum(values)
-
-
-def _channels_last(module: nn.Module, maps: torch.Tensor) -> bool:
-    """Whether a layer's output has its channels last: linear ones, and normalisations over the last axis."""
-    if isinstance(module, nn.Linear):
-        return True
-    features = getattr(module, "normalized_shape", None)
-    # Some libraries' LayerNorm over the channels of (images, channels, height, width) turns the axes itself.
-    return isinstance(features, tuple) and len(features) == 1 and maps.shape[-1] == features[0] != maps.shape[1]

@@ -26,6 +26,7 @@ from naslib_gennas.spaces.nasbenchnlp_graphs import (
     features,
     live,
     ordered,
+    reads_input,
 )
 from naslib_gennas.spaces.registry import search_space
 from naslib_gennas.spaces.space import SearchSpace
@@ -128,8 +129,7 @@ class NasBenchNLP(SearchSpace[Recipe]):
         return torch.randint(self.published_classes, (resolution or self.published_resolution, count))
 
     def untrainable(self, arch: Recipe) -> Optional[str]:
-        used = any(INPUT in node.inputs for node in live(arch))
-        return None if used else f"no path leads from {INPUT} to {NEW}0"
+        return None if reads_input(arch) else f"no path leads from {INPUT} to {NEW}0"
 
 
 # ------------------------------------------------------------------------------------------------------------- reading

@@ -15,6 +15,7 @@ from naslib_gennas.spaces.nasbenchnlp_graphs import (
     canonical,
     live,
     ordered,
+    reads_input,
     renamed,
 )
 
@@ -105,8 +106,7 @@ def _complete(recipe: Recipe) -> bool:
     read = {name for node in recipe for name in node.inputs}
     states = {state_number(PREVIOUS, name) for name in read} - {None}
     misread = any(INPUT in node.inputs and node.op != "linear" for node in recipe)
-    reached = any(INPUT in node.inputs for node in live(recipe))
-    return reached and not misread and states <= made
+    return reads_input(recipe) and not misread and states <= made
 
 
 def _broken_rules(recipe: Recipe) -> int:

@@ -53,6 +53,11 @@ def live(recipe: Recipe) -> Recipe:
     return tuple(renamed(node, names) for node in recipe if node.name in found)
 
 
+def reads_input(recipe: Recipe) -> bool:
+    """Whether a path leads from x to the output, over any number of time steps."""
+    return any(INPUT in node.inputs for node in live(recipe))
+
+
 def renamed(node: Node, names: Mapping[str, str]) -> Node:
     return Node(names.get(node.name, node.name), node.op, tuple(names.get(read, read) for read in node.inputs))
 
