@@ -52,3 +52,12 @@ def test_the_cell_of_three_channels_reads_the_image() -> None:
 def test_a_cell_without_a_convolution_has_no_patterns() -> None:
     text = "|avg_pool_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|skip_connect~2|"
     assert proxies.get("swap-cell", SMALL).score(network("nasbench201", text), BATCH, 0).value == 0
+
+
+def test_a_cell_whose_only_convolutions_fit_its_inputs_has_no_patterns() -> None:
+    pooled = "[('avg_pool_3x3', 0), ('max_pool_3x3', 1), ('avg_pool_3x3', 2), ('skip_connect', 2)]"
+    pooled = pooled[:-1] + ", ('max_pool_3x3', 1), ('skip_connect', 2), ('avg_pool_3x3', 3), ('skip_connect', 4)]"
+    normal = pooled.replace("('avg_pool_3x3', 0)", "('sep_conv_3x3', 0)")
+    text = f"Genotype(normal={normal}, normal_concat=[2, 3, 4, 5], reduce={pooled}, reduce_concat=[2, 3, 4, 5])"
+    found = proxies.get("swap-cell", SMALL).score(network("darts", text), BATCH, 0)
+    assert (found.status, found.value) == ("ok", 0)

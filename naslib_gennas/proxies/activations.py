@@ -29,6 +29,10 @@ CELLS = frozenset(("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"))
 _FIXED = "_gennas_fixed"
 
 
+class NoActivations(ValueError):
+    """A network has no activation whose pattern could be looked at."""
+
+
 def visit(network: StagedNetwork, inputs: torch.Tensor, see: Callable[[torch.Tensor], None]) -> None:
     """Show `see` the pattern of every activation, (images, units) of booleans, in one forward pass without gradients.
 
@@ -36,7 +40,7 @@ def visit(network: StagedNetwork, inputs: torch.Tensor, see: Callable[[torch.Ten
     networks each has its own.
 
     Raises:
-        ValueError: the network has no activation that this batch passes.
+        NoActivations: the network has none that this batch passes.
     """
     watch(network, images_of(network, inputs), lambda: network.whole(inputs), see)
 
@@ -54,7 +58,7 @@ def watch(network: nn.Module, images: int, run: Callable[[], Any], see: Callable
         images: of the batch that `run` takes through the network.
 
     Raises:
-        ValueError: it passes none.
+        NoActivations: it passes none.
     """
     fixed = {id(tensor) for tensor in (*network.parameters(), *network.buffers())}
     watch = _Watch(see, images, getattr(network, "batch_axis", 0), fixed)
@@ -68,7 +72,7 @@ def watch(network: nn.Module, images: int, run: Callable[[], Any], see: Callable
         for handle in handles:
             handle.remove()
     if not watch.seen:
-        raise ValueError(
+        raise NoActivations(
             "the network has no elementwise activation, so it has no activation patterns; gennas-combo needs none"
         )
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from naslib_gennas.networks import cells, darts, nasbench101, nasbench201, transnas
 from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.proxies.activations import NoActivations
 from naslib_gennas.proxies.proxy import Score, finite_score
 from naslib_gennas.proxies.registry import WHOLE, proxy
 from naslib_gennas.proxies.swap import swap
@@ -31,10 +32,13 @@ def swap_cell(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
     Networks that have no such cell are taken whole, as small as their space makes them. It is not regularised.
     """
     cell = _cell(network)
-    if cell is not None and not any(isinstance(part, nn.Conv2d) for part in cell.modules()):
-        return Score(0.0, details={"patterns": [], "cell": True})  # poolings and shortcuts alone have no patterns
     alone = network if cell is None else _Alone(cell).to(inputs).train()
-    counts = [swap(alone, inputs, derive(seed, "draw", draw)) for draw in range(DRAWS)]
+    try:
+        counts = [swap(alone, inputs, derive(seed, "draw", draw)) for draw in range(DRAWS)]
+    except NoActivations:
+        if cell is None:
+            raise
+        return Score(0.0, details={"patterns": [], "cell": True})  # poolings and shortcuts alone have no patterns
     return finite_score(sum(counts) / len(counts), patterns=counts, cell=cell is not None)
 
 
