@@ -58,6 +58,30 @@ def test_a_training_of_many_steps_is_the_only_one():
     assert counts == [3, 2, 2, 1]
 
 
+def test_networks_of_darts_are_judged_untrained_where_trainings_are_short():
+    space = spaces.get("darts")
+    small = {"resolution": 8, "target_size": 2, "images": 2, "cells": 1, "channels": 4}
+    network = spaces.build(space, space.sample(np.random.default_rng(0)), FAST.replace(**small), 0)
+    short = FAST.replace(name="short", **small)
+    untrained = proxies.get("gennas-plus", short).score(network, INPUTS[:2], 0)
+    details = untrained.details
+    assert details["regressions"] == []
+    assert details["cell patterns"] == proxies.get("swap-cell", short).score(network, INPUTS[:2], 0).value > 0
+    shown = (
+        details["zen"] / 400
+        + 0.03 * math.log(details["meco"])
+        + 0.004 * details["longest path"]
+        - 0.006 * details["shortest path"]
+        + 0.6 * math.log2(details["patterns"])
+    )
+    assert untrained.value == pytest.approx(shown + 0.3 * math.log(details["cell patterns"]))
+    # Where a profile says how long a training is, there is one.
+    long = short.replace(name="long", steps_per_norm=None, steps=2)
+    trained = proxies.get("gennas-plus", long).score(network, INPUTS[:2], 0)
+    assert "cell patterns" not in trained.details
+    assert trained.value == pytest.approx(shown - math.fsum(trained.details["regressions"]) / 3)
+
+
 def test_a_shortcut_past_a_chain_of_convolutions_is_worth_a_little():
     paths = []
     for edge in ("none", "skip_connect"):
@@ -110,8 +134,8 @@ def test_where_sizes_differ_it_is_made_of_progress_and_units():
 
 
 def test_which_of_the_two_it_is_says_the_search_space():
-    cells = {"nasbench101", "nasbench201", "darts", "transnas-micro", "nds-darts-fix", "nds-enas-fix", "nds-pnas-fix"}
-    assert {name for name in spaces.names() if spaces.get(name).fixed_skeleton} == cells | {"nds-darts-fix-in"}
+    cells = {"nasbench101", "nasbench201", "darts", "transnas-micro"}
+    assert {name for name in spaces.names() if spaces.get(name).fixed_skeleton} == cells
     draws = np.random.default_rng(0)
     for name in ("nasbench101", "nats-size"):
         space = spaces.get(name)

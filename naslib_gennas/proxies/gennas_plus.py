@@ -9,6 +9,7 @@ import torch
 
 from naslib_gennas.networks import structure
 from naslib_gennas.networks.copying import copied
+from naslib_gennas.networks.darts import CellNetwork
 from naslib_gennas.networks.staged import StagedNetwork
 from naslib_gennas.proxies.activations import images_of, watch
 from naslib_gennas.proxies.gennas import RECORD
@@ -16,6 +17,7 @@ from naslib_gennas.proxies.meco import meco
 from naslib_gennas.proxies.proxy import Proxy, Score
 from naslib_gennas.proxies.registry import register
 from naslib_gennas.proxies.swap import swap
+from naslib_gennas.proxies.swap_cell import swap_cell
 from naslib_gennas.proxies.zen import zen
 from naslib_gennas.randomness import derive
 from naslib_gennas.regression import profiles, tasks
@@ -34,6 +36,8 @@ STEPS = 72
 WEIGHTS = {"zen": 1 / 400, "log meco": 0.03, "longest path": 0.004, "shortest path": -0.006, "log2 patterns": 0.6}
 #: Images that activation patterns are told apart by: more would tell nearly all units of these networks apart.
 PATTERN_IMAGES = 8
+#: What one unit of the logarithm of a cell's patterns counts where no training is made.
+CELL_WEIGHT = 0.3
 
 #: Steps of the one training where networks differ in width or depth.
 SHORT = 24
@@ -54,7 +58,9 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
     regression losses, plus what the untrained network shows, by `WEIGHTS`. The Zen-score (arXiv:2102.01063) says how
     expressive it is, MeCo (NeurIPS 2023) how independent its channels are, the distinct activation patterns of eight
     images (arXiv:2403.04161) whether it tells inputs apart, and the convolutions on its longest and on its shortest
-    path whether it is deep and has shortcuts: they err in different ways.
+    path whether it is deep and has shortcuts: they err in different ways. Networks of DARTS are so deep that a training
+    that one could wait for tells less of them than all that, and only blurs it: they are not trained, and the patterns
+    of their cell alone (`swap-cell`) count instead.
 
     Networks of all other spaces differ in width and depth, too: log progress + 0.7 log units. Progress is the logarithm
     of the training-mode loss after a third of the steps over the loss after all 24, by the batch's own statistics,
@@ -70,6 +76,7 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
         "steps": STEPS,
         "weights": WEIGHTS,
         "pattern_images": PATTERN_IMAGES,
+        "cell": CELL_WEIGHT,
         "short": [TASKS[0], min(SHORT, chosen.steps)],
         "units": UNITS_WEIGHT,
         "sequence_tasks": list(SEQUENCE_TASKS),
@@ -94,7 +101,7 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
 
 def _of_cells(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: Profile) -> Score:
     """Minus the mean loss, plus what the network shows before it is trained."""
-    names = TASKS[: max(1, round(STEPS / profile.steps_for(network.norm_depth)))]
+    names = _trainings(network, profile)
     losses, diverged = _losses(regress, names, network, inputs, seed, profile)
     if diverged is not None:
         return diverged
@@ -106,6 +113,8 @@ def _of_cells(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: 
         untrained["patterns"] = float(swap(network.train(), inputs[:PATTERN_IMAGES], seed))
     except ValueError as error:  # a part that cannot be measured has no number that could stand for it
         return Score(-math.inf, "failed", f"activation patterns cannot be counted: {error}")
+    if not names:
+        untrained["cell patterns"] = swap_cell(network, inputs[:PATTERN_IMAGES], seed).value
     for name, number in untrained.items():
         if not math.isfinite(number):
             return Score(-math.inf, "diverged", f"{name} is {number}")
@@ -118,8 +127,19 @@ def _of_cells(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: 
         "log meco": math.log(max(untrained["meco"], 1e-9)),
         "log2 patterns": math.log2(untrained["patterns"]),
     }
-    value = sum(WEIGHTS[name] * part for name, part in parts.items()) - sum(losses) / len(losses)
+    value = sum(WEIGHTS[name] * part for name, part in parts.items())
+    if names:
+        value -= sum(losses) / len(losses)
+    else:
+        value += CELL_WEIGHT * math.log(max(untrained["cell patterns"], 1.0))
     return Score(value, details={"regressions": losses, **untrained, **paths})
+
+
+def _trainings(network: StagedNetwork, profile: Profile) -> Tuple[str, ...]:
+    """The tasks of as many trainings as fit into `STEPS`, at least one; none of DARTS, see docs/leaderboard.md."""
+    if isinstance(network, CellNetwork) and profile.steps_per_norm is not None:
+        return ()
+    return TASKS[: max(1, round(STEPS / profile.steps_for(network.norm_depth)))]
 
 
 def _of_sizes(network: StagedNetwork, batch: Batch, seed: int, profile: Profile) -> Score:

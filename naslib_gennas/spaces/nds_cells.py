@@ -205,7 +205,6 @@ class NdsDarts(NdsCells):
 class NdsDartsFix(NdsDarts):
     """The records of DARTS that share one width and depth."""
 
-    fixed_skeleton = True
     widths, depths = (16,), (20,)
 
 
@@ -229,7 +228,6 @@ class NdsEnas(NdsCells):
 class NdsEnasFix(NdsEnas):
     """The records of ENAS that share one width and depth."""
 
-    fixed_skeleton = True
     widths, depths = (16,), (20,)
 
 
@@ -252,7 +250,6 @@ class NdsPnas(NdsCells):
 class NdsPnasFix(NdsPnas):
     """The records of PNAS that share one width and depth."""
 
-    fixed_skeleton = True
     widths, depths = (16,), (20,)
 
 
@@ -279,7 +276,6 @@ class NdsDartsImageNet(_ImageNet, NdsDarts):
 class NdsDartsFixImageNet(NdsDarts):
     """The records of DARTS for ImageNet that share one width and depth."""
 
-    fixed_skeleton = True
     imagenet = True
     widths, depths = (32,), (22,)
 

@@ -48,7 +48,8 @@ class SearchSpace(ABC, Generic[Arch]):
         paper_children: how the searches of arXiv:2108.01899 make children in this space (section 4.4), as `--children`
             says it; empty where the paper has no search of it.
         paper_size: the size that the paper's published correlations come from.
-        fixed_skeleton: whether all its networks have one width and depth, so that they differ in their cells alone.
+        fixed_skeleton: whether all its networks have one skeleton, whose width and depth a profile sets, so that they
+            differ in their cells alone.
         settings: what else decides which networks it builds, such as depth and width where they are free; part of a
             score's identity.
         published_settings: what else decides the network that is trained in the end (`published`), and no score.
