@@ -74,7 +74,7 @@ def test_networks_of_darts_are_judged_untrained_where_trainings_are_short():
         - 0.006 * details["shortest path"]
         + 0.6 * math.log2(details["patterns"])
     )
-    assert untrained.value == pytest.approx(shown + 0.3 * math.log(details["cell patterns"]))
+    assert untrained.value == pytest.approx(shown + 0.6 * math.log(details["cell patterns"]))
     # Where a profile says how long a training is, there is one.
     long = short.replace(name="long", steps_per_norm=None, steps=2)
     trained = proxies.get("gennas-plus", long).score(network, INPUTS[:2], 0)

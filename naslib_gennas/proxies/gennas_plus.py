@@ -37,7 +37,7 @@ WEIGHTS = {"zen": 1 / 400, "log meco": 0.03, "longest path": 0.004, "shortest pa
 #: Images that activation patterns are told apart by: more would tell nearly all units of these networks apart.
 PATTERN_IMAGES = 8
 #: What one unit of the logarithm of a cell's patterns counts where no training is made.
-CELL_WEIGHT = 0.3
+CELL_WEIGHT = 0.6
 
 #: Steps of the one training where networks differ in width or depth.
 SHORT = 24
