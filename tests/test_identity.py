@@ -18,7 +18,7 @@ PINNED = {
     ("nasbench201", "gennas-combo", "paper", None): "551b61a15be3",
     ("nasbench201", "gennas-combo", None, "noise"): "50c1dfc73478",
     ("nasbench201", "gennas-search-N", None, None): "891e71c0d223",
-    ("nasbench201", "gennas-plus", None, None): "5b12f04fe5e6",
+    ("nasbench201", "gennas-plus", None, None): "7e58c51dd945",
     ("nasbench201", "synflow", None, None): "6181b7be92bf",
     ("nasbench201", "ranksum:naswot+jacob_cov", None, None): "84b58b26433c",
     ("nasbench101", "gennas-combo", None, None): "1fc34b25d816",
