@@ -7,6 +7,7 @@ without a module. `stages` decides from this which values are the stage feature 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import torch
@@ -68,14 +69,20 @@ class Calls:
             index = self.calls[index].parent
         return chain[::-1]
 
+    @cached_property
+    def ancestors(self) -> List[int]:
+        """Of each value those that it was made of, a bit each, its own among them."""
+        found: List[int] = []
+        for value in self.values:
+            bits = 1 << value.index
+            for parent in value.parents:
+                bits |= found[parent]
+            found.append(bits)
+        return found
+
     def behind(self, index: int) -> Set[int]:
         """The values that a value was made of, itself among them."""
-        found, rest = {index}, [index]
-        while rest:
-            more = set(self.values[rest.pop()].parents) - found
-            found |= more
-            rest.extend(more)
-        return found
+        return set(_ones(self.ancestors[index]))
 
     def elements(self, bits: int) -> int:
         """How many numbers these parameters hold."""

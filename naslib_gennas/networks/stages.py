@@ -69,7 +69,7 @@ class _Search:
         for index, call in enumerate(calls.calls):
             for _, value in call.outputs:
                 self.made_by.setdefault(value, []).append(index)
-        self.before = self._ancestors()
+        self.before = calls.ancestors
         self.starts = self._starts()
 
     def share(self, bits: int) -> float:
@@ -146,15 +146,6 @@ class _Search:
         every = sum(1 << index for index in inputs)
         alone = {self.before[value.index] & every for value in self.maps}
         return {index for index in inputs if 1 << index in alone} or set(inputs)
-
-    def _ancestors(self) -> List[int]:
-        before: List[int] = []
-        for value in self.values:
-            bits = 1 << value.index
-            for parent in value.parents:
-                bits |= before[parent]
-            before.append(bits)
-        return before
 
     def _trunk(self, end: Value, start: Optional[Value]) -> List[Value]:
         """The maps that every path from `start` (the network's input) to `end` passes through."""
