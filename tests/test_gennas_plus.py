@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 import naslib_gennas
 from naslib_gennas import proxies, spaces
 from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.proxies import swap_cell
 from naslib_gennas.regression import batches
 from naslib_gennas.regression.profiles import FAST
 from naslib_gennas.scoring.scorer import Scorer
@@ -66,7 +68,8 @@ def test_networks_of_darts_are_judged_untrained_where_trainings_are_short():
     untrained = proxies.get("gennas-plus", short).score(network, INPUTS[:2], 0)
     details = untrained.details
     assert details["regressions"] == []
-    assert details["cell patterns"] == proxies.get("swap-cell", short).score(network, INPUTS[:2], 0).value > 0
+    counts = swap_cell.patterns(swap_cell.normal_cell(network), INPUTS[:2], 0)
+    assert details["cell patterns"] == pytest.approx(np.mean(counts)) and min(counts) > 0
     shown = (
         details["zen"] / 400
         + 0.03 * math.log(details["meco"])
@@ -80,6 +83,17 @@ def test_networks_of_darts_are_judged_untrained_where_trainings_are_short():
     trained = proxies.get("gennas-plus", long).score(network, INPUTS[:2], 0)
     assert "cell patterns" not in trained.details
     assert trained.value == pytest.approx(shown - math.fsum(trained.details["regressions"]) / 3)
+
+
+def test_the_patterns_of_a_darts_network_are_those_of_its_normal_cell():
+    space = spaces.get("darts")
+    small = FAST.replace(name="small", channels=4)
+    one, other = (space.sample(np.random.default_rng(seed)) for seed in (0, 1))
+    found = []
+    for arch in (one, replace(one, reduce=other.reduce), replace(one, normal=other.normal)):
+        network = spaces.build(space, arch, small, 0)
+        found.append(proxies.get("gennas-plus", small).score(network, INPUTS, 0).details["cell patterns"])
+    assert found[0] == found[1] != found[2]
 
 
 def test_a_shortcut_past_a_chain_of_convolutions_is_worth_a_little():

@@ -11,13 +11,13 @@ from naslib_gennas.networks import structure
 from naslib_gennas.networks.copying import copied
 from naslib_gennas.networks.darts import CellNetwork
 from naslib_gennas.networks.staged import StagedNetwork
+from naslib_gennas.proxies import swap_cell
 from naslib_gennas.proxies.activations import images_of, watch
 from naslib_gennas.proxies.gennas import RECORD
 from naslib_gennas.proxies.meco import meco
 from naslib_gennas.proxies.proxy import Proxy, Score
 from naslib_gennas.proxies.registry import register
 from naslib_gennas.proxies.swap import swap
-from naslib_gennas.proxies.swap_cell import swap_cell
 from naslib_gennas.proxies.zen import zen
 from naslib_gennas.randomness import derive
 from naslib_gennas.regression import profiles, tasks
@@ -36,7 +36,7 @@ STEPS = 72
 WEIGHTS = {"zen": 1 / 400, "log meco": 0.03, "longest path": 0.004, "shortest path": -0.006, "log2 patterns": 0.6}
 #: Images that activation patterns are told apart by: more would tell nearly all units of these networks apart.
 PATTERN_IMAGES = 8
-#: What one unit of the logarithm of a cell's patterns counts where no training is made.
+#: What one unit of the logarithm of the normal cell's patterns counts where no training is made.
 CELL_WEIGHT = 0.6
 
 #: Steps of the one training where networks differ in width or depth.
@@ -60,7 +60,7 @@ def gennas_plus(rest: str, asked: Optional[Profile] = None) -> Proxy:
     images (arXiv:2403.04161) whether it tells inputs apart, and the convolutions on its longest and on its shortest
     path whether it is deep and has shortcuts: they err in different ways. Networks of DARTS are so deep that a training
     that one could wait for tells less of them than all that, and only blurs it: they are not trained, and the patterns
-    of their cell alone (`swap-cell`) count instead.
+    of their normal cell alone, counted as `swap-cell` counts them, do instead.
 
     Networks of all other spaces differ in width and depth, too: log progress + 0.7 log units. Progress is the logarithm
     of the training-mode loss after a third of the steps over the loss after all 24, by the batch's own statistics,
@@ -113,8 +113,9 @@ def _of_cells(network: StagedNetwork, inputs: torch.Tensor, seed: int, profile: 
         untrained["patterns"] = float(swap(network.train(), inputs[:PATTERN_IMAGES], seed))
     except ValueError as error:  # a part that cannot be measured has no number that could stand for it
         return Score(-math.inf, "failed", f"activation patterns cannot be counted: {error}")
-    if not names:
-        untrained["cell patterns"] = swap_cell(network, inputs[:PATTERN_IMAGES], seed).value
+    if isinstance(network, CellNetwork) and not names:
+        counts = swap_cell.patterns(swap_cell.normal_cell(network), inputs[:PATTERN_IMAGES], seed)
+        untrained["cell patterns"] = sum(counts) / len(counts)
     for name, number in untrained.items():
         if not math.isfinite(number):
             return Score(-math.inf, "diverged", f"{name} is {number}")

@@ -32,14 +32,26 @@ def swap_cell(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> Score:
     Networks that have no such cell are taken whole, as small as their space makes them. It is not regularised.
     """
     cell = _cell(network)
-    alone = network if cell is None else _Alone(cell).to(inputs).train()
+    counts = _counts(network, inputs, seed) if cell is None else patterns(cell, inputs, seed)
+    return finite_score(sum(counts) / DRAWS, patterns=counts, cell=cell is not None)
+
+
+def patterns(cell: nn.Module, inputs: torch.Tensor, seed: int) -> List[float]:
+    """What `swap` counts under each draw of the weights of a cell of three channels that reads the image itself; zeros
+    where it is made of poolings and shortcuts, which have no patterns."""
     try:
-        counts = [swap(alone, inputs, derive(seed, "draw", draw)) for draw in range(DRAWS)]
+        return _counts(_Alone(cell).to(inputs).train(), inputs, seed)
     except NoActivations:
-        if cell is None:
-            raise
-        return Score(0.0, details={"patterns": [], "cell": True})  # poolings and shortcuts alone have no patterns
-    return finite_score(sum(counts) / len(counts), patterns=counts, cell=cell is not None)
+        return [0.0] * DRAWS
+
+
+def normal_cell(network: darts.CellNetwork) -> nn.Module:
+    """The normal cell of a network of two kinds of cells, of three channels, with the image as both inputs."""
+    return _cell_of(network, reduction=False)
+
+
+def _counts(network: StagedNetwork, inputs: torch.Tensor, seed: int) -> List[float]:
+    return [swap(network, inputs, derive(seed, "draw", draw)) for draw in range(DRAWS)]
 
 
 def _cell(network: StagedNetwork) -> Optional[nn.Module]:
@@ -47,8 +59,7 @@ def _cell(network: StagedNetwork) -> Optional[nn.Module]:
     # What the network was built from, by name or in the order of its class's parameters.
     positions, names = network.arguments
     if isinstance(network, darts.CellNetwork):
-        plan = _argument(positions, names, 0, "genotype").reduce
-        return _Twice(cells.Cell(plan, (CHANNELS, CHANNELS), CHANNELS, reduction=True, shrink_first=False))
+        return _cell_of(network, reduction=True)
     if isinstance(network, nasbench201.NasBench201Network):
         operations = _argument(positions, names, 0, "operations")
         return nasbench201.Cell(operations, nasbench201.used_edges(operations), CHANNELS)
@@ -61,6 +72,13 @@ def _cell(network: StagedNetwork) -> Optional[nn.Module]:
         kind = _argument(positions, names, 1, "cell")
         return None if isinstance(kind, str) else transnas.make_cell(kind, CHANNELS, CHANNELS, 2)
     return None
+
+
+def _cell_of(network: darts.CellNetwork, reduction: bool) -> nn.Module:
+    positions, names = network.arguments
+    genotype = _argument(positions, names, 0, "genotype")
+    plan = genotype.reduce if reduction else genotype.normal
+    return _Twice(cells.Cell(plan, (CHANNELS, CHANNELS), CHANNELS, reduction, shrink_first=False))
 
 
 def _argument(positions: Sequence[Any], names: Dict[str, Any], place: int, name: str) -> Any:
