@@ -2,9 +2,9 @@
 
     python benchmarks/deep_cells.py FOLDER [--spaces darts,nds-darts-in] [--n 45] [--seed 0]
 
-FOLDER holds ground truth. Prints Spearman's rho of the regression loss, of both formulas of `gennas-plus`, and of what
-an untrained network shows without and with the patterns of its cell. Architectures of a width and depth of their own
-are groups, the largest first until there are `n`; rho is the mean over the groups, weighted by their size.
+FOLDER holds ground truth. Prints Spearman's rho of the regression loss, of both formulas of `gennas-plus`, of what an
+untrained network shows without and with the patterns of its normal cell, and of these. Architectures of one width and
+depth are a group, the largest first until there are `n`; rho is the mean over the groups, weighted by their size.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from naslib_gennas.truth.sampling import draw
 #: A group of fewer has no order to speak of.
 LEAST = 5
 SPACES = "darts,nds-darts-in,nds-pnas-in,nds-amoeba-in,nds-nasnet-in"
-COLUMNS = ("loss", "cells, trained", "untrained", "untrained and cell", "progress and units", "swap-cell")
+COLUMNS = ("loss", "cells, trained", "untrained", "untrained and cell", "progress and units", "normal cell")
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def scores(space: Any, arch: Any, seed: int) -> Dict[str, float]:
         "untrained": without,
         "untrained and cell": untrained.value,
         "progress and units": differing.value,
-        "swap-cell": patterns,
+        "normal cell": patterns,
     }
 
 
