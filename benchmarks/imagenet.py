@@ -34,7 +34,7 @@ warnings.filterwarnings("ignore")
 
 PROXIES = (
     "params flops gennas-combo gennas-single gennas-search-N gennas-search-D gennas-search-R gennas-plus zen "
-    "naswot swap meco zico synflow logsynflow snip grad_norm fisher jacob_cov epe_nas l2_norm plain grasp nasi "
+    "naswot swap swap-cell meco zico synflow logsynflow snip grad_norm fisher jacob_cov epe_nas l2_norm plain grasp nasi "
     "ntk_cond az_expressivity az_progressivity az_trainability"
 ).split()
 INITIALISATIONS = ("default", "kaiming", "xavier")
