@@ -34,8 +34,8 @@ warnings.filterwarnings("ignore")
 
 PROXIES = (
     "params flops gennas-combo gennas-single gennas-search-N gennas-search-D gennas-search-R gennas-plus zen "
-    "naswot swap swap-cell meco zico synflow logsynflow snip grad_norm fisher jacob_cov epe_nas l2_norm plain grasp nasi "
-    "ntk_cond az_expressivity az_progressivity az_trainability"
+    "naswot swap swap-cell meco zico synflow logsynflow snip grad_norm fisher jacob_cov epe_nas l2_norm plain grasp "
+    "nasi ntk_cond az_expressivity az_progressivity az_trainability"
 ).split()
 INITIALISATIONS = ("default", "kaiming", "xavier")
 # The least at which the last stage of all of them is more than a pixel, and a larger one.
