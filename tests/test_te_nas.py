@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, Dict, Iterator
 
@@ -74,11 +75,19 @@ def test_what_is_cut_first_has_the_least_sum_of_ranks() -> None:
         Trial("cell", 0, "a", condition=0.5, regions=0.3),  # ranks 0 and 2
         Trial("cell", 0, "b", condition=0.2, regions=0.0),  # 1 and 0: first
         Trial("cell", 1, "a", condition=-1.0, regions=0.1),  # 2 and 1
-        Trial("cell", 1, "b", condition=0.2004, regions=0.3),  # 1 and 2: equal to three decimals is equal
+        Trial("cell", 1, "b", condition=0.1 + 0.1 + 1e-12, regions=0.3),  # 1 and 2: the rounding of a mean is none
     ]
     order = te_nas.ranked(trials)
     assert order[0] == ("cell", 0, "b") and order[1] == ("cell", 0, "a")
     assert set(order[2:]) == {("cell", 1, "a"), ("cell", 1, "b")}
+
+
+def test_changes_are_compared_to_three_decimals_under_each_initialisation(found: te_nas.Searched) -> None:
+    assert te_nas._share(1000.0, 1000.4) == 0 and te_nas._share(1000.0, 1001.4) == pytest.approx(-0.001)
+    assert te_nas._share(math.inf, math.inf) == 0 and te_nas._share(math.inf, 7.0) == 1
+    assert te_nas._share(7.0, math.inf) == -math.inf
+    for trial in found.trials:  # of one initialisation
+        assert trial.condition == round(trial.condition, 3) and trial.regions == round(trial.regions, 3)
 
 
 @pytest.mark.parametrize("space, trials", [("nasbench201", 54), ("darts", 332)])

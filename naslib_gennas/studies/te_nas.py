@@ -6,11 +6,11 @@ regions (expressivity)? Both changes are ranked among all operations of the netw
 ranks have the least sum: trained more easily without it, and hardly less expressive. No weight is trained and no label
 is looked at. In DARTS, whose nodes keep two edges, edges are cut in the same way in the end.
 
-As the authors' code has it: `none` is left out from the start; changes are means over three initialisations, relative
-to the uncut supernet under the same one, to three decimals; regions are counted on 3,000 patches of 3x3 pixels by the
-first cell of each kind, of one channel and without a stem; DARTS loses three operations an edge at a time. Their kernel
-is that of 72 images of 32x32 (DARTS: 14); here a profile says so, 16 of 16x16 as a rule, since a supernet on a CPU
-takes a minute that way and an hour that way.
+As the authors' code has it: `none` is left out from the start; changes are relative to the uncut supernet under the
+same initialisation, to three decimals, and means over three initialisations; regions are counted on 3,000 patches of
+3x3 pixels by the first cell of each kind, of one channel and without a stem; DARTS loses three operations an edge at a
+time. Their kernel is that of 72 images of 32x32 (DARTS: 14); here a profile says so, 16 of 16x16 as a rule, since a
+supernet on a CPU takes a minute that way and an hour that way.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ REPEATS = 3
 PATCHES, SIDE = 3000, 3
 #: Operations that each edge loses at a time; edges that a node keeps in the end (None: all of them).
 CUTS: Mapping[str, Tuple[int, Optional[int]]] = {"nasbench201": (1, None), "darts": (3, 2)}
-# Changes are compared to so many decimals: what differs by less is noise of the initialisation.
-DECIMALS = 3
+# Decimals of a change under one initialisation, and of what else is only the rounding of their mean.
+DECIMALS, EQUAL = 3, 9
 
 #: What is left of a supernet: by kind of cell, the operations of each edge.
 Left = Dict[str, List[List[str]]]
@@ -60,8 +60,8 @@ class Trial:
 
     Attributes:
         kind, edge, operation: what was left out.
-        condition: by how much the condition number falls, as a share of what it was.
-        regions: by how much the number of linear regions falls, as a share of what it was.
+        condition: by how much the condition number falls, as a share of what it was: the mean over initialisations.
+        regions: by how much the number of linear regions falls, likewise.
     """
 
     kind: str
@@ -196,8 +196,8 @@ def run(scorer: Scorer, repeats: int, journal: Optional[Journal], progress: Prog
 def ranked(trials: Sequence[Trial]) -> List[Part]:
     """The parts of trials from the one to be cut first: by the sum of two ranks, that of the condition number's fall,
     the largest first, and that of the regions' fall, the smallest first; equal changes have equal ranks."""
-    falls = [round(trial.condition, DECIMALS) for trial in trials]
-    losses = [round(trial.regions, DECIMALS) for trial in trials]
+    falls = [round(trial.condition, EQUAL) for trial in trials]
+    losses = [round(trial.regions, EQUAL) for trial in trials]
     easier = {value: rank for rank, value in enumerate(sorted(set(falls), reverse=True))}
     poorer = {value: rank for rank, value in enumerate(sorted(set(losses)))}
     ranks = [(easier[fall] + poorer[loss], easier[fall]) for fall, loss in zip(falls, losses)]
@@ -301,10 +301,13 @@ def _mean(left: Left) -> Choice:
 
 
 def _share(before: float, now: float) -> float:
-    """By which share of what it was a number falls; a kernel without an inverse has an infinite condition number."""
+    """By which share of what it was a number falls, to three decimals: what differs by less is noise.
+
+    A kernel without an inverse has an infinite condition number.
+    """
     if before == now:
         return 0.0
-    return (before - now) / before if math.isfinite(before) else 1.0
+    return round((before - now) / before, DECIMALS) if math.isfinite(before) else 1.0
 
 
 def _patches(images: torch.Tensor, width: int, seed: int) -> torch.Tensor:
