@@ -16,7 +16,7 @@ import pytest
 from commands import CliRunner
 from kills import kept, kill
 
-from naslib_gennas import proxies, spaces
+from naslib_gennas import proxies, spaces, truth
 from naslib_gennas.cli.app import app
 from naslib_gennas.errors import InputError
 from naslib_gennas.proxies import gennas
@@ -25,6 +25,8 @@ from naslib_gennas.studies import ranking, reproduction_report, reproduction_sea
 from naslib_gennas.studies.reproduce import reproduce
 from naslib_gennas.studies.reproduction import ENTRIES
 from naslib_gennas.studies.reproduction_rows import PAPER
+from naslib_gennas.truth import data_sets
+from naslib_gennas.truth.benchmark_files import analog_installed
 
 TINY = {"cells": 1, "channels": 4, "images": 2, "resolution": 8, "target_size": 2, "steps": 2}
 
@@ -133,6 +135,31 @@ def test_a_data_set_that_the_table_lacks_is_named(here, monkeypatch) -> None:
     }
     econas = [one for one in made.measured if one.row.column == "econas"]
     assert len(econas) == 3 and all("does not have it" in one.problem for one in econas)
+
+
+@pytest.mark.skipif(not analog_installed(), reason="analog-nasbench is not installed (the extra demo)")
+def test_analog_nasbench_is_cifar10_and_no_other_data_set(here, monkeypatch) -> None:
+    only(monkeypatch, "table8", lambda row: row.space == "nasbench201" and row.column == "synflow")
+    rows = {one.row.data_set: one for one in here("table8").measured}
+    assert rows["cifar10"].figures and rows["cifar10"].truth.startswith("analog-nasbench")
+    for other in ("cifar100", "imagenet16-120"):
+        assert f"no column for {other}" in rows[other].problem and "pip install" not in rows[other].problem
+
+
+@pytest.mark.parametrize(
+    "file, column, data_set",
+    [
+        ("t.csv", "cifar100_valid_acc", "cifar100"),
+        ("t.csv", "ImageNet16-120.test", "imagenet16-120"),
+        ("t.csv", "imagenet_top1", "imagenet"),
+        ("CIFAR-10.csv", "accuracy", "cifar10"),
+        ("cifar10.csv", "cifar100_acc", "cifar100"),
+        ("t.csv", "accuracy", None),
+    ],
+)
+def test_the_data_set_of_a_table_is_what_its_column_or_its_file_is_named_after(file, column, data_set) -> None:
+    table = truth.Truth(f"{file}:{column}", column, True, {}, {})
+    assert data_sets.of(table) == (data_set and data_sets.plain(data_set))
 
 
 def test_seeds_of_table_5_score_one_sample(here) -> None:

@@ -19,8 +19,7 @@ from naslib_gennas.plugin.graph_space import NaslibSpace, neighbour_macro
 from naslib_gennas.plugin.notations import Spec
 from naslib_gennas.plugin.taps import TABLE, names, row_of
 from naslib_gennas.regression import batches
-from naslib_gennas.truth import benchmark_files
-from naslib_gennas.truth.table import Truth
+from naslib_gennas.truth import data_sets
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +38,6 @@ _FILES: Mapping[str, Sequence[str]] = {
     "asr": ["nb-asr-info.pickle"],
 }
 
-# Data sets that a table may say it is of, as `_letters` writes them.
-_DATASETS = (
-    *("cifar10", "cifar100", "imagenet16120", "ninapro", "svhn", "imagenet", "ptb"),
-    *("classscene", "classobject", "jigsaw", "roomlayout", "segmentsemantic", "normal", "autoencoder"),
-)
 # Mutants that are drawn for one that the table has.
 _TRIES = 200
 
@@ -204,31 +198,16 @@ def read_truth(text: str, space: NaslibSpace, dataset: str = "") -> Dict[Spec, f
         raise InputError(f"truth '{text}': tables are read for {', '.join(known)}, not for {space.row.name}")
     own = space.own_space()
     table = truth.load(text, own)
-    measured = _dataset_of(table)
+    measured = data_sets.of(table)
     if dataset and measured is None:
         logger.info("truth '%s' does not say on which data set; the config's '%s' is taken", text, dataset)
-    elif dataset and measured != _letters(dataset):
+    elif dataset and measured != data_sets.plain(dataset):
         raise InputError(
             f"truth '{text}': its column {table.column} is of {measured}, the config says dataset: {dataset}; set the "
             "one that is meant, or name another column (truth: FILE:COLUMN)"
         )
     print(f"truth: {table.name} ({table.direction})", *table.remarks, sep="\n")
     return {space.row.from_native(own.parse(arch)): table.better(value) for arch, value in table.texts.items()}
-
-
-def _dataset_of(table: Truth) -> Optional[str]:
-    """The data set that a table's column or file is named after, in small letters and digits; None: none."""
-    if table.name.startswith(benchmark_files.ANALOG):  # NAS-Bench-201 trained anew on CIFAR-10
-        return "cifar10"
-    for text in (table.column, table.name):
-        found = [name for name in _DATASETS if name in _letters(text)]
-        if found:
-            return max(found, key=len)
-    return None
-
-
-def _letters(text: str) -> str:
-    return "".join(letter for letter in text.lower() if letter.isalnum())
 
 
 def answer_from(space: NaslibSpace, graph: Any, table: Mapping[Spec, float]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -14,6 +13,7 @@ from naslib_gennas.scoring.record import Record
 from naslib_gennas.scoring.scorer import Scorer
 from naslib_gennas.studies import ranking
 from naslib_gennas.studies.reproduction import Entry, Row
+from naslib_gennas.truth import data_sets
 from naslib_gennas.truth.benchmarks import Benchmark
 from naslib_gennas.truth.metrics import Estimate
 from naslib_gennas.truth.table import Truth
@@ -111,12 +111,13 @@ class Run:
             return row.absent
         benchmark = self.found.get(row.space)
         if benchmark is None:
-            return f"no ground truth: {_install(row.space)}"
-        for column, table in benchmark.truths.items():
-            if not row.data_set or row.data_set in re.split(r"[_.\s]", column.lower()):
+            return f"no ground truth: {_install(row.space, row.data_set)}"
+        for table in benchmark.truths.values():
+            if not row.data_set or data_sets.of(table) == data_sets.plain(row.data_set):
                 return table
         has = ", ".join(benchmark.truths)
-        return f"the table {benchmark.source} has {has}, no column for {row.data_set}: {_install(row.space)}"
+        what = _install(row.space, row.data_set)
+        return f"the table {benchmark.source} has {has}, no column for {row.data_set}: {what}"
 
 
 def sample(run: Run, name: str) -> List[Any]:
@@ -137,9 +138,10 @@ def scored(scorer: Scorer, archs: Sequence[Any], advance: Callable[[int], None])
     return [records[index] for index in range(len(archs))]
 
 
-def _install(space: str) -> str:
-    """What gives the ground truth of a search space."""
+def _install(space: str, data_set: str) -> str:
+    """What gives the ground truth of a search space on a data set."""
     if space.startswith("nds-"):
         return "download the official NDS files and run `gennas truth add nds FOLDER`, or give --truth-folder"
-    more = "; its CIFAR-10 comes with `pip install analog-nasbench`" if space == "nasbench201" else ""
+    packaged = (space, data_set) == ("nasbench201", "cifar10")
+    more = ", or `pip install analog-nasbench`" if packaged else ""
     return f"`gennas truth add {space} FILE` installs a table, or give --truth-folder{more}"
