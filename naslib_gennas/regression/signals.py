@@ -103,7 +103,7 @@ def dot(
     generator: torch.Generator,
     local: bool = True,
 ) -> torch.Tensor:
-    """``int(fraction * height * width)`` distinct pixels of every map set to +1 or -1 at random, the rest 0."""
+    """``int(fraction * (height * width))`` distinct pixels of every map set to +1 or -1 at random, the rest 0."""
     pixels = math.prod(size)
     shape = (images if local else 1, channels, pixels)
     signs = torch.randint(0, 2, shape, generator=generator).float() * 2 - 1
