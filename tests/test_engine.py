@@ -336,13 +336,13 @@ def stored(tmp_path):
         return {row["arch"]: row["score"] for row in store.rows()}
 
 
-def test_a_script_without_a_main_guard_works_and_ctrl_c_stops_it_within_seconds(tmp_path):
+def test_a_script_without_a_main_guard_works_and_ctrl_c_stops_it_within_a_second(tmp_path):
     process = start(tmp_path)
     lines = [process.stdout.readline() for _ in range(10)]
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers, too
     asked = time.monotonic()
     rest, errors = process.communicate(timeout=30)
-    assert time.monotonic() - asked < 15  # well under a second on a machine with time to spare
+    assert time.monotonic() - asked < 4  # well under a second on a machine with time to spare
     assert rest.splitlines()[-1] == "stopped"
     assert errors == ""
     assert gone(process.pid, within=2)
