@@ -419,9 +419,9 @@ def test_a_scheduler_that_does_not_answer_is_said_in_a_line(monkeypatch):
 
 @pytest.mark.parametrize(
     "answer, patience, said",
-    [  # only what stays silent needs a short wait: on a busy machine Dask takes longer than that to see an answer
-        (b"", 50, "is none: another program answers there"),  # closes the connection
-        (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", 50, "is none: another program answers there"),
+    [
+        (b"", 8, "is none: another program answers there"),  # closes the connection
+        (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", 8, "is none: another program answers there"),
         (None, 1, "does not answer: what listens there says nothing for 1 s"),
     ],
 )

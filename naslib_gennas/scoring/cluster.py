@@ -29,8 +29,9 @@ async def _kind(address: str) -> str:
     from distributed.comm import connect
     from distributed.core import send_recv
 
-    # Whoever calls this sets the limit: of two equal ones either could come first, each with a message of its own.
-    server = await connect(address, timeout=2 * _ANSWER, **Security().get_connection_args("client"))
+    # Where what listens closes at once, Dask may try anew for so long; that must end before its caller's patience does,
+    # which is for what says nothing.
+    server = await connect(address, timeout=_ANSWER / 2, **Security().get_connection_args("client"))
     try:
         answer = await send_recv(server, op="identity", reply=True)
     finally:
@@ -62,7 +63,9 @@ def _check_address(address: str) -> None:
         except (TimeoutError, asyncio.TimeoutError):
             raise _refused(address, f"does not answer: what listens there says nothing for {_ANSWER} s") from None
         except Exception as error:  # what listens there may be anything
-            raise _refused(address, f"is none: another program answers there ({in_a_line(error)})") from None
+            raise _refused(
+                address, f"is none: another program answers there ({in_a_line(error.__cause__ or error)})"
+            ) from None
     if kind != "Scheduler":
         raise _refused(address, f"is none: another program answers there ({kind})")
 
