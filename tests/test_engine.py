@@ -422,7 +422,7 @@ def test_a_scheduler_that_does_not_answer_is_said_in_a_line(monkeypatch):
     [
         (b"", 8, "is none: another program answers there"),  # closes the connection
         (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", 8, "is none: another program answers there"),
-        (None, 1, "does not answer: what listens there says nothing for 1 s"),
+        (None, 4, "does not answer: what listens there says nothing for 4 s"),
     ],
 )
 def test_what_answers_and_is_no_scheduler_is_said_once(answer, patience, said):
